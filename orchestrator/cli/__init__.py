@@ -1,0 +1,1 @@
+"""The face that people see: one file a verb; the only place that prints."""

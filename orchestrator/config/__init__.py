@@ -1,0 +1,32 @@
+"""databases.yaml -> Config: the only place that knows YAML and environment variables."""
+
+from orchestrator.config.flavour import Family, Flavour
+from orchestrator.config.types import (
+    Apps,
+    Bind,
+    Config,
+    Deferred,
+    Rollout,
+    Server,
+    Tenancy,
+    TenantEntry,
+    TenantSource,
+    Wave,
+    Where,
+)
+
+__all__ = [
+    "Apps",
+    "Bind",
+    "Config",
+    "Deferred",
+    "Family",
+    "Flavour",
+    "Rollout",
+    "Server",
+    "Tenancy",
+    "TenantEntry",
+    "TenantSource",
+    "Wave",
+    "Where",
+]

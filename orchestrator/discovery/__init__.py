@@ -1,0 +1,1 @@
+"""App packages -> a MetaData set for each bind."""

@@ -1,0 +1,1 @@
+"""Steps -> Outcomes: applying, scratch databases, and the pool that runs targets."""

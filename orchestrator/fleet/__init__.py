@@ -1,0 +1,1 @@
+"""Config -> targets: engines, tenants, selection, and the state of each."""

@@ -1,0 +1,48 @@
+"""Targets and their states: the types of the fleet floor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from orchestrator.config import Bind, Server
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One place where a history is applied.
+
+    schema: the PostgreSQL schema of a tenant, None elsewhere.
+    database: the database's name when the tenant gives it, None when the server's URL does.
+    """
+
+    bind: Bind
+    server: Server
+    tenant: str | None = None
+    schema: str | None = None
+    database: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        """How people name it: "main", "shop/acme", or "shop/acme@eu1" on one of several servers."""
+        name = self.bind.name if self.tenant is None else f"{self.bind.name}/{self.tenant}"
+        return f"{name}@{self.server.name}" if len(self.bind.servers) > 1 else name
+
+
+StateKind = Literal["known", "no-version-table", "missing", "denied", "unreachable"]
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What a target's version table holds now.
+
+    kind: "known" (revisions read; empty means base), "no-version-table" (the schema or database is
+    there, the table is not), "missing" (no such schema or database), "denied", "unreachable".
+    detail: the server's message for the last two.
+    """
+
+    kind: StateKind
+    revisions: tuple[str, ...] = ()
+    detail: str = ""

@@ -1,0 +1,1 @@
+"""Compiled steps -> plans and SQL scripts. No I/O."""

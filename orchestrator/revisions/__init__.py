@@ -1,0 +1,1 @@
+"""A bind's history: its paths, its recordings, and new revision files."""
