@@ -83,7 +83,7 @@ class History:
 
     def behind(self, state: Sequence[str]) -> int:
         """How many upgrade steps lead from a state to the heads."""
-        return len(self._run(lambda: self.script._upgrade_revs("heads", tuple(state))))
+        return len(self.path(state, self.upgrade("heads")))
 
     def upgrade(self, destination: str) -> MigrationsFunction:
         """The function that yields Alembic's upgrade steps to a destination (see `path`)."""

@@ -1,0 +1,164 @@
+"""Connections to targets and servers.
+
+Enters: a Target, or a server's URL.  Leaves: SQLAlchemy connections whose session already stands in
+the target's schema or database, and server errors translated into a State or a DatabaseError.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import create_engine, event
+from sqlalchemy.engine import URL, Connection, Engine
+from sqlalchemy.exc import DBAPIError, NoSuchModuleError
+from sqlalchemy.pool import NullPool
+
+from orchestrator.config import Flavour
+from orchestrator.errors import DatabaseError, Problem
+from orchestrator.fleet.types import State, Target
+
+CONNECT_SECONDS = 10
+"""How long a connection attempt may take, unless the URL says otherwise."""
+
+# MySQL 8.4 Reference Manual, "Server Error Message Reference".
+_MYSQL_MISSING = {1049}
+_MYSQL_DENIED = {1044, 1045, 1142, 1143, 1227, 1698, 3118}
+
+
+def target_url(target: Target) -> URL:
+    """The URL that a target's migrations connect with. The caller has called Config.require."""
+    url = target.server.migration_url
+    if url is None:
+        raise DatabaseError(Problem("its server has no URL", where=f"target {target.id}"))
+    return url if target.database is None else url.set(database=target.database)
+
+
+def make_engine(url: URL, search_path: Sequence[str] = ()) -> Engine:
+    """An engine that keeps no connection: each target gets one of its own.
+
+    search_path: schemas that every connection's session starts with (PostgreSQL).  They are set and
+    committed before SQLAlchemy sees the connection: a SET inside the transaction that Alembic finds
+    open would make it leave the commit to somebody else.
+    """
+    family = url.get_backend_name()
+    arguments: dict[str, Any] = {}
+    if "connect_timeout" not in url.query:
+        arguments["connect_timeout"] = CONNECT_SECONDS
+    if family == "postgresql" and "application_name" not in url.query:
+        arguments["application_name"] = "orchestrator"
+    try:
+        engine = create_engine(url, poolclass=NullPool, connect_args=arguments)
+    except (NoSuchModuleError, ImportError) as error:
+        raise DatabaseError(
+            Problem(
+                f"the driver {url.drivername} is not installed: {error}",
+                todo="Install it, or write the URL without a driver for the one that ships.",
+            )
+        ) from error
+    if search_path:
+        # set_config takes a value, not SQL: no doubling of percent signs here.
+        value = ", ".join('"' + name.replace('"', '""') + '"' for name in search_path)
+
+        @event.listens_for(engine, "connect")
+        def _set_search_path(connection: Any, _record: Any) -> None:
+            before = connection.autocommit
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT set_config('search_path', %s, false)", (value,))
+            connection.autocommit = before
+
+    return engine
+
+
+@contextmanager
+def connect(target: Target) -> Iterator[Connection]:
+    """A connection of its own for one target, in its schema or database, outside a transaction.
+
+    Raises DatabaseError when the server cannot be reached or refuses, or when the target's schema
+    is not there.
+    """
+    path = (target.schema, *target.bind.search_path) if target.schema else target.bind.search_path
+    engine = make_engine(target_url(target), path)
+    try:
+        try:
+            connection = engine.connect()
+        except DBAPIError as error:
+            raise DatabaseError(_refused(target, failed_state(error))) from error
+        try:
+            yield connection
+        finally:
+            connection.close()
+    finally:
+        engine.dispose()
+
+
+def _refused(target: Target, state: State) -> Problem:
+    words = {
+        "missing": "does not exist",
+        "denied": "refuses access",
+        "unreachable": "is out of reach",
+    }
+    return Problem(
+        f"the database {words.get(state.kind, state.kind)}: {state.detail}",
+        where=f"target {target.id}",
+        todo=missing_advice(target)
+        if state.kind == "missing"
+        else "Check its URL in databases.yaml.",
+    )
+
+
+def missing_advice(target: Target) -> str:
+    """What to do about a target whose schema or database does not exist."""
+    if target.tenant is None:
+        return "Create the database on its server, or correct the URL."
+    noun = "schema" if target.schema else "database"
+    name = target.schema or target.database
+    return (
+        f"Create the {noun} {name}, or set `create: true` in "
+        f"binds.{target.bind.name} to have it created."
+    )
+
+
+def failed_state(error: DBAPIError) -> State:
+    """Read a connection failure as a state: missing, denied or unreachable.
+
+    psycopg2 gives no SQLSTATE for a refused connection, only libpq's text.
+    """
+    text = first_line(error)
+    number = error.orig.args[0] if error.orig is not None and error.orig.args else None
+    if isinstance(number, int):
+        if number in _MYSQL_MISSING:
+            return State("missing", detail=text)
+        return State("denied" if number in _MYSQL_DENIED else "unreachable", detail=text)
+    code = getattr(error.orig, "pgcode", None)
+    if code == "3D000" or re.search(r'database ".*" does not exist', text):
+        return State("missing", detail=text)
+    if code in ("28P01", "28000", "42501") or re.search(
+        r"authentication failed|permission denied|no password supplied|no pg_hba.conf entry"
+        r'|role ".*" does not exist|role ".*" is not permitted',
+        text,
+    ):
+        return State("denied", detail=text)
+    return State("unreachable", detail=text)
+
+
+def first_line(error: DBAPIError) -> str:
+    """The server's own message, on one line, without SQLAlchemy's wrapping."""
+    original = error.orig
+    if original is None:
+        return str(error).splitlines()[0]
+    if len(original.args) > 1 and isinstance(original.args[0], int):
+        return f"{original.args[1]} ({original.args[0]})"
+    return " ".join(str(original).split())
+
+
+def flavour_of(connection: Connection) -> Flavour:
+    """The flavour and version of the server at the other end."""
+    dialect = connection.dialect
+    version = tuple(part for part in (dialect.server_version_info or ()) if isinstance(part, int))
+    if dialect.name == "postgresql":
+        return Flavour("postgresql", version)
+    return Flavour("mariadb" if getattr(dialect, "is_mariadb", False) else "mysql", version)
