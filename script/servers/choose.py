@@ -1,0 +1,73 @@
+"""Which servers there are, and which of them a run uses.
+
+Enters: a name. Leaves: a running server, or the reason why not.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from typing import Final
+
+from orchestrator.config.flavour import Family
+from servers import chroot, docker, mysql, postgresql
+from servers.running import CannotStart, RunningServer
+
+_STARTERS: Final[dict[str, tuple[Family, Callable[[], RunningServer]]]] = {
+    "pg18": ("postgresql", postgresql.start_wheel_18),
+    "pg15": ("postgresql", postgresql.start_debian_15),
+    "mariadb": ("mysql", mysql.start_mariadb),
+    "mysql": ("mysql", mysql.start_mysql_chroot),
+    "mysql-path": ("mysql", mysql.start_mysql_on_path),
+    "mysql-docker": ("mysql", docker.start_mysql_container),
+    "mysql-family": ("mysql", lambda: start(mysql_family())),
+}
+_INSTALLERS: Final[dict[str, Callable[[], object]]] = {
+    "pg15": postgresql.install_debian_15,
+    "mariadb": mysql.install_mariadb,
+    "mysql": chroot.install,
+}
+
+FAMILIES: Final[dict[str, Family]] = {name: family for name, (family, _) in _STARTERS.items()}
+EVERY: Final = ("pg18", "pg15", "mariadb", "mysql")
+DEFAULT_POSTGRES: Final = "pg18"
+
+
+def start(name: str) -> RunningServer:
+    """Start one server. Raises CannotStart, or its subclass NotInstallable."""
+    return _starter(name)()
+
+
+def install(name: str) -> None:
+    """Have the server's software here, without starting it. Raises NotInstallable."""
+    _starter(name)
+    installer = _INSTALLERS.get(name)
+    if installer is not None:
+        installer()
+
+
+def mysql_family() -> str:
+    """The name of the MySQL-family server for a run that names none.
+
+    Docker when an engine answers, else what is on PATH, else MariaDB where apt-get can install
+    it. Raises CannotStart with what to install.
+    """
+    if docker.engine_answers():
+        return "mysql-docker"
+    if mysql.mariadb_on_path():
+        return "mariadb"
+    if mysql.mysql_on_path():
+        return "mysql-path"
+    if os.geteuid() == 0 and shutil.which("apt-get"):
+        return "mariadb"
+    raise CannotStart(
+        "No MySQL-family server is here: start Docker, or run "
+        "`sudo apt-get install mariadb-server`, then try again"
+    )
+
+
+def _starter(name: str) -> Callable[[], RunningServer]:
+    if name not in _STARTERS:
+        raise CannotStart(f"{name!r} is no server; there are {', '.join(_STARTERS)}")
+    return _STARTERS[name][1]

@@ -1,0 +1,154 @@
+"""Server processes: started as an ordinary user, bound to the life of their starter.
+
+Enters: a command. Leaves: a process that listens, or `CannotStart` with the end of its log.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from servers.running import CannotStart
+
+_START_SECONDS = 90
+_STOP_SECONDS = 20
+_LOG_LINES = 15
+_PREFIX = "orchestrator-server-"
+
+
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def bound_to_starter(death_signal: str) -> list[str]:
+    """What to put before a command: gives up root, and ends with the thread that starts it.
+
+    Database servers refuse to run as root. The signal is set after the user has changed,
+    because the kernel forgets it at a change of user.
+    """
+    drop: list[str] = []
+    if os.geteuid() == 0:
+        nobody = pwd.getpwnam("nobody")
+        drop = [f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups"]
+    return ["setpriv", *drop, f"--pdeathsig={death_signal}", "--"]
+
+
+def own_directory(name: str, parent: Path | None = None) -> Path:
+    """A new directory that the server's user owns, named after the starter's process."""
+    place = parent or Path(tempfile.gettempdir())
+    _sweep(place)
+    made = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-{name}-", dir=place))
+    if os.geteuid() == 0:
+        nobody = pwd.getpwnam("nobody")
+        os.chown(made, nobody.pw_uid, nobody.pw_gid)
+    return made
+
+
+def _sweep(place: Path) -> None:
+    """Remove what starters left behind that were killed before they could."""
+    for left in place.glob(f"{_PREFIX}*"):
+        starter = left.name.removeprefix(_PREFIX).partition("-")[0]
+        if starter.isdigit() and not Path("/proc", starter).exists():
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def reachable_by_server(path: Path) -> bool:
+    """Whether the server's user may enter every directory on the way to `path`."""
+    if os.geteuid() != 0:
+        return True
+    return all(part.stat().st_mode & 0o001 for part in [path, *path.parents] if part.is_dir())
+
+
+def run_to_end(command: Sequence[str], **environment: str) -> None:
+    """Run a preparing command, such as initdb. Raises CannotStart with what it said."""
+    done = subprocess.run(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        cwd="/",
+        env={**os.environ, **environment},
+        check=False,
+    )
+    if done.returncode:
+        raise CannotStart(
+            f"{' '.join(command[:8])} ended with {done.returncode}:\n{_tail(done.stdout)}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ServerProcess:
+    """A server's process, and the directory that goes with it."""
+
+    process: subprocess.Popen[bytes]
+    directory: Path
+    stop_signal: signal.Signals
+
+    def wait_until(self, answers: Callable[[], str], log: Path) -> str:
+        """What `answers` returns once it no longer raises. Raises CannotStart if it never does."""
+        deadline = time.monotonic() + _START_SECONDS
+        while True:
+            try:
+                return answers()
+            except Exception as error:  # every driver has its own "not yet"
+                if self.process.poll() is not None:
+                    why = f"ended with {self.process.returncode}"
+                elif time.monotonic() > deadline:
+                    why = f"does not answer after {_START_SECONDS} s ({error})"
+                else:
+                    time.sleep(0.05)
+                    continue
+            said = _tail(log.read_text(errors="replace"))
+            self.stop()
+            raise CannotStart(f"{self.process.args!r} {why}:\n{said}")
+
+    def stop(self) -> None:
+        """End the process, gently at first, and remove its directory."""
+        if self.process.poll() is None:
+            self.process.send_signal(self.stop_signal)
+            try:
+                self.process.wait(_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def spawn(
+    command: Sequence[str],
+    directory: Path,
+    log: Path,
+    stop_signal: signal.Signals,
+) -> ServerProcess:
+    """Start a server whose data is in `directory`, in a session of its own.
+
+    A Ctrl-C at the terminal reaches the starter alone, which then ends the server in order.
+    """
+    with log.open("wb") as sink:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=sink,
+            stderr=subprocess.STDOUT,
+            cwd="/",
+            start_new_session=True,
+        )
+    return ServerProcess(process, directory, stop_signal)
+
+
+def _tail(text: str) -> str:
+    return "\n".join(text.splitlines()[-_LOG_LINES:])
