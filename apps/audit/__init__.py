@@ -1,0 +1,1 @@
+"""Who did what, kept apart from the data it is about."""

@@ -1,0 +1,1 @@
+"""Organisations, the customers that pay; each is a tenant of the shop."""
