@@ -152,6 +152,12 @@ def first_line(error: DBAPIError) -> str:
         return str(error).splitlines()[0]
     if len(original.args) > 1 and isinstance(original.args[0], int):
         return f"{original.args[1]} ({original.args[0]})"
+    diagnosis = getattr(original, "diag", None)
+    if diagnosis is not None and diagnosis.message_primary:
+        parts = [diagnosis.message_primary]
+        parts += [f"detail: {diagnosis.message_detail}"] if diagnosis.message_detail else []
+        parts += [f"hint: {diagnosis.message_hint}"] if diagnosis.message_hint else []
+        return " ".join("; ".join(parts).split()) + f" ({original.pgcode})"  # type: ignore[attr-defined]
     return " ".join(str(original).split())
 
 

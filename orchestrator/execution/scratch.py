@@ -1,0 +1,244 @@
+"""Scratch databases: throwaway databases brought to a known revision.
+
+Enters: a project and a bind.  Leaves: a Target in a database of its own, which is dropped at the
+end, come what may; leftovers of dead runs are swept first.
+
+A scratch database is called `orchestrator_scratch_<made>_<random>`, where <made> is the server's
+clock in hexadecimal seconds.  Its maker keeps a session on it (PostgreSQL) or its name locked
+(MySQL), so a database without either, older than a minute, belongs to a run that died.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+
+from sqlalchemy.engine import URL, Connection
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from orchestrator.config import Bind, Family, Server
+from orchestrator.errors import DatabaseError, Problem
+from orchestrator.execution.apply import apply
+from orchestrator.execution.project import Project
+from orchestrator.fleet.engines import failed_state, first_line, make_engine
+from orchestrator.fleet.types import Target
+
+PREFIX = "orchestrator_scratch_"
+GRACE_SECONDS = 60
+SCRATCH_TENANT = "scratch"
+LOOPBACK = frozenset({None, "", "localhost", "127.0.0.1", "::1"})
+
+
+@contextmanager
+def scratch_target(project: Project, bind: Bind) -> Iterator[Target]:
+    """An empty scratch target of a bind, its baseline loaded when the bind has one.
+
+    Raises DatabaseError when there is nowhere to make it, or the server refuses.
+    """
+    admin = scratch_url(project, bind)
+    with ExitStack() as stack:
+        name = stack.enter_context(_database(admin, bind))
+        url = admin.set(database=name)
+        schema = None
+        if bind.tenancy == "schema":
+            schema = bind.tenant_name.replace("{tenant}", SCRATCH_TENANT)
+        target = Target(
+            bind,
+            Server("scratch", url, bind.where),
+            tenant=SCRATCH_TENANT if bind.tenancy else None,
+            schema=schema,
+            database=name if bind.tenancy == "database" else None,
+        )
+        _prepare(target, url)
+        yield target
+
+
+@contextmanager
+def scratch_at(project: Project, bind: Bind, destination: str = "heads") -> Iterator[Target]:
+    """A scratch target whose history was run from base to a destination.
+
+    Raises DatabaseError that names the revision, when the history does not run there.
+    """
+    with scratch_target(project, bind) as target:
+        history = project.history(bind.name)
+        job = project.job(target, history.upgrade(destination), destination=destination)
+        outcome = apply(job)
+        if outcome.failure is not None:
+            failure = outcome.failure
+            raise DatabaseError(
+                Problem(
+                    f"the history does not run on an empty scratch database: {failure.message}",
+                    where=f"bind {bind.name}, revision {failure.revision} ({failure.where})",
+                    todo="Correct the revision, set a `baseline:` for a history that starts from a "
+                    "filled database, or compare with --against TARGET.",
+                )
+            )
+        yield target
+
+
+def scratch_url(project: Project, bind: Bind) -> URL:
+    """Where scratch databases of a bind are made: `scratch:`, else its own server on loopback.
+
+    The URL's database is the one to connect to. Raises DatabaseError when there is neither.
+    """
+    config = project.config
+    config.require(parts=["scratch"])
+    family = bind.family
+    if family is not None and family in config.scratch:
+        return _admin(config.scratch[family], family)
+    config.require(binds=[bind.name])
+    for server in bind.servers.values():
+        url = server.migration_url
+        if url is not None and url.host in LOOPBACK:
+            return _admin(url, url_family(url))
+    raise DatabaseError(
+        Problem(
+            "there is nowhere to make a scratch database: its server is not on this machine, and "
+            "no scratch URL is set",
+            where=str(config.file),
+            key=f"scratch.{family or 'postgresql'}",
+            todo="Set it to a server where databases may be created and dropped, or compare with "
+            "a target that is at head: --against TARGET.",
+        )
+    )
+
+
+def url_family(url: URL) -> Family:
+    """The family of a URL under a synchronous driver."""
+    return "postgresql" if url.get_backend_name() == "postgresql" else "mysql"
+
+
+def _admin(url: URL, family: Family) -> URL:
+    if family == "mysql":
+        return url.set(database="")
+    return url if url.database else url.set(database="postgres")
+
+
+@contextmanager
+def _database(admin: URL, bind: Bind) -> Iterator[str]:
+    """Make a database, keep it marked as in use, and drop it."""
+    engine = make_engine(admin)
+    postgresql = admin.get_backend_name() == "postgresql"
+    try:
+        with ExitStack() as stack:
+            try:
+                connection = stack.enter_context(engine.connect())
+                connection = connection.execution_options(isolation_level="AUTOCOMMIT")
+                _sweep(connection, postgresql)
+                name = f"{PREFIX}{_clock(connection, postgresql):x}_{secrets.token_hex(4)}"
+                if not postgresql:
+                    connection.exec_driver_sql("SELECT GET_LOCK(%s, 0)", (name,)).all()
+                connection.exec_driver_sql(f"CREATE DATABASE {name}")
+            except DBAPIError as error:
+                raise DatabaseError(
+                    Problem(
+                        f"no scratch database could be made: {first_line(error)}",
+                        where=f"bind {bind.name}, {admin.render_as_string()}",
+                        todo="Grant the right to create databases, set `scratch:`, or use "
+                        "--against TARGET.",
+                    )
+                ) from error
+            try:
+                if postgresql:
+                    holder = make_engine(admin.set(database=name))
+                    stack.enter_context(holder.connect())
+                yield name
+            finally:
+                stack.callback(engine.dispose)
+                _drop(connection, name, postgresql)
+    finally:
+        engine.dispose()
+
+
+def _clock(connection: Connection, postgresql: bool) -> int:
+    query = "SELECT extract(epoch FROM now())::bigint" if postgresql else "SELECT unix_timestamp()"
+    return int(connection.exec_driver_sql(query).scalar_one())
+
+
+def _drop(connection: Connection, name: str, postgresql: bool) -> None:
+    # A lost connection leaves the database to the next run's sweep.
+    with suppress(SQLAlchemyError):
+        # FORCE, PostgreSQL 13 and later: ends the session that marked it as in use.
+        connection.exec_driver_sql(f"DROP DATABASE IF EXISTS {name}" + " WITH (FORCE)" * postgresql)
+
+
+def _sweep(connection: Connection, postgresql: bool) -> None:
+    """Drop what dead runs left behind."""
+    now = _clock(connection, postgresql)
+    if postgresql:
+        query = (
+            "SELECT datname FROM pg_database d WHERE starts_with(datname, %s) "
+            "AND NOT EXISTS (SELECT FROM pg_stat_activity a WHERE a.datname = d.datname)"
+        )
+    else:
+        query = (
+            "SELECT schema_name FROM information_schema.schemata "
+            "WHERE LEFT(schema_name, CHAR_LENGTH(%s)) = %s AND IS_FREE_LOCK(schema_name)"
+        )
+    parameters = (PREFIX,) if postgresql else (PREFIX, PREFIX)
+    for name in connection.exec_driver_sql(query, parameters).scalars().all():
+        made, _, tail = name.removeprefix(PREFIX).partition("_")
+        with suppress(ValueError):
+            if int(tail, 16) >= 0 and now - int(made, 16) > GRACE_SECONDS:
+                _drop(connection, name, postgresql)
+
+
+def _prepare(target: Target, url: URL) -> None:
+    """Make the tenant's schema, and load the bind's baseline."""
+    bind = target.bind
+    if target.schema is None and bind.baseline is None:
+        return
+    engine = make_engine(url, (target.schema,) if target.schema else ())
+    try:
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            if target.schema is not None:
+                quoted = connection.dialect.identifier_preparer.quote_identifier(target.schema)
+                connection.exec_driver_sql(f"CREATE SCHEMA {quoted}", ())
+            if bind.baseline is not None:
+                _load_baseline(connection, bind)
+    except (DBAPIError, OSError) as error:
+        text = first_line(error) if isinstance(error, DBAPIError) else str(error)
+        state = failed_state(error).kind if isinstance(error, DBAPIError) else "unreadable"
+        raise DatabaseError(
+            Problem(
+                f"the scratch database could not be prepared ({state}): {text}",
+                where=str(bind.baseline or bind.where),
+                key=f"binds.{bind.name}.baseline" if bind.baseline else "",
+            )
+        ) from error
+    finally:
+        engine.dispose()
+
+
+def _load_baseline(connection: Connection, bind: Bind) -> None:
+    assert bind.baseline is not None
+    text = bind.baseline.read_text(encoding="utf-8")
+    driver = connection.connection.dbapi_connection
+    assert driver is not None
+    if connection.dialect.name == "postgresql":
+        with driver.cursor() as cursor:  # type: ignore[attr-defined]
+            cursor.execute(text)
+        return
+    # PyMySQL sends several statements in one call only when the session allows it (MySQL 8.4 C API,
+    # COM_SET_OPTION is not in PyMySQL: so the statements are told apart here).
+    for statement in split_statements(text):
+        connection.exec_driver_sql(statement.replace("%", "%%"), ())
+
+
+def split_statements(text: str) -> list[str]:
+    """Tell the statements of a dump apart, at semicolons that end a line outside a DELIMITER block
+    (what mysqldump and mariadb-dump write)."""
+    statements, lines, delimiter = [], [], ";"
+    for line in text.splitlines():
+        if line.upper().startswith("DELIMITER "):
+            delimiter = line.split(None, 1)[1].strip()
+            continue
+        lines.append(line)
+        if line.rstrip().endswith(delimiter):
+            statement = "\n".join(lines).strip().removesuffix(delimiter).strip()
+            if statement:
+                statements.append(statement)
+            lines = []
+    rest = "\n".join(lines).strip()
+    return [*statements, rest] if rest else statements
