@@ -40,12 +40,17 @@ class Where:
 @dataclass(frozen=True, slots=True)
 class Deferred:
     """A mistake that matters only to commands which use this part (an unset variable, a missing
-    url_file). `bind` is the bind it belongs to, or "" for the part that `part` names
-    ("scratch", "ledger")."""
+    url_file). `bind` is the bind it belongs to, and `part` the key inside it ("url",
+    "servers.eu1.url"); without a bind, `part` is the section ("scratch", "ledger")."""
 
     bind: str
     part: str
     problem: Problem
+
+    @property
+    def is_url(self) -> bool:
+        """Whether only a connection needs it: histories and models can be read without."""
+        return self.part.rpartition(".")[2] in ("url", "url_file", "direct_url")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +96,20 @@ class TenantEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class TenantQuery:
+    """A query on another bind that gives the tenants of a bind."""
+
+    bind: str
+    sql: str
+
+
+@dataclass(frozen=True, slots=True)
 class TenantSource:
     """Where the names of a bind's tenants come from: exactly one kind.
 
-    entries is filled for `list` (read from databases.yaml itself); path for `file`; the other
-    kinds keep their value as written in `value`.
+    entries is filled for `list` (read from databases.yaml itself); path for `file`. The others
+    have a value: a TenantQuery for `query`, a tuple of words for `command`, the text as written for
+    `pattern` and `callable`.
     """
 
     kind: SourceKind
@@ -165,7 +179,7 @@ class Config:
     file: Path
     root: Path
     migrations: Path
-    ledger: str
+    ledger: str = field(repr=False)  # a URL, maybe with a password
     binds: Mapping[str, Bind]
     apps: Apps = field(default_factory=Apps)
     default_bind: str | None = None
@@ -174,13 +188,26 @@ class Config:
     drift_ignore: tuple[str, ...] = ()
     deferred: tuple[Deferred, ...] = ()
 
-    def require(self, binds: Iterable[str] = (), parts: Iterable[str] = ()) -> None:
-        """Raise ConfigError with every deferred problem of these binds and parts, all at once."""
-        wanted, asked = set(binds), set(parts)
+    def require(
+        self,
+        binds: Iterable[str] = (),
+        parts: Iterable[str] = (),
+        offline: Iterable[str] = (),
+    ) -> None:
+        """Raise ConfigError with every deferred problem of these binds and parts, all at once.
+
+        offline: binds that are used without a connection; what is wrong with their URLs is not
+        raised.
+        """
+        wanted, asked, unconnected = set(binds), set(parts), set(offline)
         problems = [
             one.problem
             for one in self.deferred
-            if (one.bind in wanted if one.bind else one.part in asked)
+            if (
+                one.bind in wanted or (one.bind in unconnected and not one.is_url)
+                if one.bind
+                else one.part in asked
+            )
         ]
         if problems:
             raise ConfigError(problems)

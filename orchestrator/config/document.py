@@ -1,0 +1,364 @@
+"""databases.yaml as a tree of values that know where they stand.
+
+Enters: the text of the file and the environment.  Leaves: a `Document` of `Table`, `Items` and
+`Scalar`, each with its line and its keys from the top, with variables replaced; the variables that
+are unset; and what is wrong with the text itself (syntax, duplicate keys, unknown tags).
+
+YAML is composed into nodes and not loaded, because only nodes know their lines.  Tags are those of
+YAML's core; nothing in the file can make Python objects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from orchestrator.config.mistake import Mistake, shown
+from orchestrator.config.substitution import expand
+from orchestrator.config.types import Where
+from orchestrator.errors import ConfigError, Problem
+
+Keys = tuple[str | int, ...]
+"""Keys from the top of the file: ("binds", "shop", "tenants", "list", 2)."""
+
+# The C parser is some ten times faster and may be missing from a PyYAML built from source.
+_FAST_LOADER: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_TAG = "tag:yaml.org,2002:"
+_TEXT_TAGS = frozenset(_TAG + name for name in ("str", "timestamp", "binary", "value"))
+_CONSTRUCTORS = {
+    _TAG + "bool": yaml.SafeLoader.construct_yaml_bool,
+    _TAG + "int": yaml.SafeLoader.construct_yaml_int,
+    _TAG + "float": yaml.SafeLoader.construct_yaml_float,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """A single value: as written (`text`) and as YAML reads it (`value`).
+
+    The text is kept so that a tenant called `no` or `007` stays what was written. variables: the
+    environment variables whose values stand in it.
+    """
+
+    keys: Keys
+    line: int
+    text: str = field(repr=False)
+    value: str | int | float | bool | None = field(repr=False)
+    variables: tuple[str, ...] = ()
+
+
+class Table(dict[str, "Value"]):
+    """A mapping. lines: the line of every key that was written, taken out of the dict or not."""
+
+    def __init__(self, keys: Keys, line: int) -> None:
+        super().__init__()
+        self.keys_from_top = keys
+        self.line = line
+        self.lines: dict[str, int] = {}
+
+    def given(self, key: str) -> bool:
+        """Whether the file gives this key a value, even one that is unset or was refused."""
+        value = self.get(key)
+        if isinstance(value, Scalar) and value.value is None:
+            return bool(value.variables)
+        return key in self.lines
+
+
+class Items(list["Value"]):
+    """A list."""
+
+    def __init__(self, keys: Keys, line: int) -> None:
+        super().__init__()
+        self.keys_from_top = keys
+        self.line = line
+
+
+Value = Scalar | Table | Items
+
+
+@dataclass(frozen=True, slots=True)
+class Unset:
+    """A value that cannot be known, because these variables are not set."""
+
+    keys: Keys
+    line: int
+    names: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Document:
+    """A parsed file. Values that are unset, or were refused, are taken out of `top`."""
+
+    file: Path
+    top: Table
+    unset: list[Unset] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+    def at(self, keys: Keys) -> Value | None:
+        """The value at these keys; None when there is none."""
+        value: Value | None = self.top
+        for key in keys:
+            if isinstance(value, Table) and isinstance(key, str):
+                value = value.get(key)
+            elif isinstance(value, Items) and isinstance(key, int) and key < len(value):
+                value = value[key]
+            else:
+                return None
+        return value
+
+    def table(self, *keys: str | int) -> Table:
+        """The mapping at these keys; an empty one when there is none."""
+        value = self.at(keys)
+        return value if isinstance(value, Table) else Table(keys, 1)
+
+    def place(self, keys: Keys) -> tuple[Keys, int]:
+        """As many of these keys as the file has, as they were written, and the line."""
+        value: Value = self.top
+        written, line = self.top.keys_from_top, self.top.line
+        for key in keys:
+            if isinstance(value, Table) and isinstance(key, str) and key in value.lines:
+                written, line = (*value.keys_from_top, key), value.lines[key]
+                if key not in value:
+                    break
+                value = value[key]
+            elif isinstance(value, Items) and isinstance(key, int) and key < len(value):
+                value = value[key]
+                written, line = _keys(value), value.line
+            else:
+                break
+        return written, line
+
+    def where(self, *keys: str | int) -> Where:
+        """The line of the value at these keys, or of the last one before them that exists."""
+        return Where(self.file, self.place(keys)[1])
+
+    def problem(self, keys: Keys, what: str, todo: str = "") -> Problem:
+        """A problem of the value at these keys."""
+        written, line = self.place(keys)
+        return Problem(what, where=str(Where(self.file, line)), key=dotted(written), todo=todo)
+
+    def existing(self, keys: Keys) -> Keys:
+        """As many of these keys as lead to a value."""
+        while keys and self.at(keys) is None:
+            keys = keys[:-1]
+        return keys
+
+    def remove(self, keys: Keys) -> None:
+        """Take the value at these keys out. It stays known as given (`Table.given`)."""
+        holder = self.at(keys[:-1])
+        if isinstance(holder, Table):
+            holder.pop(str(keys[-1]), None)
+        elif isinstance(holder, Items):
+            del holder[int(keys[-1])]
+
+
+def dotted(keys: Keys) -> str:
+    """Keys as messages show them: `binds.shop.tenants.list[2]`."""
+    text = ""
+    for key in keys:
+        if isinstance(key, int):
+            text += f"[{key}]"
+        else:
+            text += f".{key}" if "://" not in key else ".<a URL>"
+    return text.removeprefix(".")
+
+
+def parse(text: str, file: Path, environ: Mapping[str, str]) -> Document:
+    """Parse a file's text.
+
+    Raises ConfigError when there is no mapping to go on with: a syntax error, an empty file,
+    another kind of value. All other problems stand in the document.
+    """
+    node = _compose(text, file)
+    nothing = node is None or (isinstance(node, ScalarNode) and node.tag == _TAG + "null")
+    if node is None or nothing:
+        raise ConfigError(
+            Problem(
+                "the file is empty",
+                where=str(Where(file, 1)),
+                todo="Declare at least one bind under `binds:`, or run `orchestrator init`.",
+            )
+        )
+    if not isinstance(node, MappingNode):
+        kind = "a list" if isinstance(node, SequenceNode) else "a single value"
+        raise ConfigError(
+            Problem(
+                f"the file holds {kind}, not a mapping",
+                where=str(Where(file, node.start_mark.line + 1)),
+                todo="Write keys at the top: `binds:`, and `apps:` above it.",
+            )
+        )
+    return _Builder(file, environ).document(node)
+
+
+def _compose(text: str, file: Path) -> Node | None:
+    try:
+        return _first_node(_FAST_LOADER, text)
+    except yaml.YAMLError:
+        # PyYAML's own parser has the clearer messages, the same on every machine.
+        try:
+            return _first_node(yaml.SafeLoader, text)
+        except yaml.YAMLError as error:
+            raise ConfigError(_syntax_problem(error, text, file)) from None
+
+
+def _first_node(loader_class: type, text: str) -> Node | None:
+    loader = loader_class(text)
+    try:
+        node: Node | None = loader.get_single_node()
+        return node
+    finally:
+        loader.dispose()
+
+
+def _syntax_problem(error: yaml.YAMLError, text: str, file: Path) -> Problem:
+    """Say where, and PyYAML's reason. The line itself is not shown: it may hold a password."""
+    todo = "Correct the line, or the one before it."
+    if isinstance(error, yaml.reader.ReaderError):
+        line = text.count("\n", 0, error.position) + 1
+        what = f"not valid YAML: the character U+{ord(text[error.position]):04X} is not allowed"
+        return Problem(what, where=str(Where(file, line)), todo=todo)
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    reason = getattr(error, "problem", None) or getattr(error, "context", None) or "cannot be read"
+    line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+    lines = text.splitlines()
+    written = lines[line - 1] if line <= len(lines) else ""
+    if "${" in written and ("{" in written.replace("${", "") or "[" in written):
+        todo = 'Inside { } and [ ], write variables in quotes: "${NAME}".'
+    return Problem(
+        f"not valid YAML: {reason} (column {column})", where=str(Where(file, line)), todo=todo
+    )
+
+
+class _Builder:
+    """Turns nodes into values; collects what is wrong on the way."""
+
+    def __init__(self, file: Path, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self._resolver = yaml.SafeLoader("")
+        self._open: set[int] = set()
+        self._document = Document(file, Table((), 1))
+
+    def document(self, node: MappingNode) -> Document:
+        self._fill(self._document.top, node)
+        return self._document
+
+    def _complain(self, keys: Keys, line: int, mistake: Mistake) -> None:
+        self._document.problems.append(
+            Problem(
+                mistake.what,
+                where=str(Where(self._document.file, line)),
+                key=dotted(keys),
+                todo=mistake.todo,
+            )
+        )
+
+    def _value(self, node: Node, keys: Keys) -> Value | None:
+        """The value of a node; None when it is unset or was refused."""
+        line = node.start_mark.line + 1
+        if id(node) in self._open:
+            self._complain(keys, line, Mistake("an alias stands for a value that it is part of"))
+            return None
+        self._open.add(id(node))
+        try:
+            if isinstance(node, ScalarNode):
+                return self._scalar(node, keys)
+            if isinstance(node, SequenceNode):
+                items = Items(keys, line)
+                values = (self._value(one, (*keys, i)) for i, one in enumerate(node.value))
+                items.extend(value for value in values if value is not None)
+                return items
+            table = Table(keys, line)
+            self._fill(table, node)
+            return table
+        except Mistake as mistake:
+            self._complain(keys, line, mistake)
+            return None
+        finally:
+            self._open.discard(id(node))
+
+    def _fill(self, table: Table, node: Node) -> None:
+        top = not table.keys_from_top
+        for key, key_node, value_node in self._pairs(table, node):
+            # `x-...` at the top is a place for anchors, as in Compose files, and is never used.
+            if top and key.startswith("x-"):
+                continue
+            table.lines[key] = key_node.start_mark.line + 1
+            value = self._value(value_node, (*table.keys_from_top, key))
+            if value is not None:
+                table[key] = value
+
+    def _pairs(self, table: Table, node: Node) -> Iterator[tuple[str, Node, Node]]:
+        """Keys and values of a mapping: its own, then those of `<<` that it does not have."""
+        own: dict[str, Node] = {}
+        merged: list[Node] = []
+        for key_node, value_node in node.value:
+            line = key_node.start_mark.line + 1
+            if key_node.tag == _TAG + "merge":
+                many = isinstance(value_node, SequenceNode)
+                merged += value_node.value if many else [value_node]
+            elif not isinstance(key_node, ScalarNode):
+                self._complain(table.keys_from_top, line, Mistake("a key must be a single word"))
+            elif key_node.value in own:
+                first = own[key_node.value].start_mark.line + 1
+                self._complain(
+                    (*table.keys_from_top, key_node.value),
+                    line,
+                    Mistake(f"the key stands here twice, first in line {first}", "Remove one."),
+                )
+            else:
+                own[key_node.value] = key_node
+                yield key_node.value, key_node, value_node
+        seen = set(own)
+        for other in merged:
+            yield from self._merged(table, other, seen)
+
+    def _merged(self, table: Table, node: Node, seen: set[str]) -> Iterator[tuple[str, Node, Node]]:
+        """Keys of one `<<` mapping. The first mapping that has a key wins (yaml.org/type/merge)."""
+        if not isinstance(node, MappingNode) or id(node) in self._open:
+            line = node.start_mark.line + 1
+            self._complain(
+                table.keys_from_top, line, Mistake("'<<' takes a mapping, or a list of mappings")
+            )
+            return
+        self._open.add(id(node))
+        for key, key_node, value_node in self._pairs(table, node):
+            if key not in seen:
+                seen.add(key)
+                yield key, key_node, value_node
+        self._open.discard(id(node))
+
+    def _scalar(self, node: ScalarNode, keys: Keys) -> Scalar | None:
+        """One value. Raises Mistake."""
+        line = node.start_mark.line + 1
+        expanded = expand(node.value, self._environ)
+        if expanded.unset:
+            self._document.unset.append(Unset(keys, line, expanded.unset))
+            return None
+        tag = node.tag
+        if expanded.text != node.value and not node.style and tag == _TAG + "str":
+            # Unquoted: what the variable holds is read by YAML's rules, as if it stood here.
+            tag = self._resolver.resolve(ScalarNode, expanded.text, (True, False))  # type: ignore[no-untyped-call]
+        return Scalar(keys, line, expanded.text, self._read(tag, expanded.text), expanded.used)
+
+    def _read(self, tag: str, text: str) -> str | int | float | bool | None:
+        if tag == _TAG + "null":
+            return None
+        if tag in _TEXT_TAGS or tag == _TAG + "merge":
+            return text
+        construct = _CONSTRUCTORS.get(tag)
+        if construct is None:
+            raise Mistake(f"the YAML tag {shown(tag.replace(_TAG, '!!'))} is not known here")
+        try:
+            value: str | int | float | bool = construct(self._resolver, ScalarNode(tag, text))
+        except (ValueError, KeyError, IndexError):
+            raise Mistake(f"this is no {tag.removeprefix(_TAG)}") from None
+        return value
+
+
+def _keys(value: Value) -> Keys:
+    return value.keys if isinstance(value, Scalar) else value.keys_from_top

@@ -1,0 +1,378 @@
+"""The shape of databases.yaml, as pydantic models: every key, its type, its range, its help.
+
+Enters: the values of a `Document`.  Leaves: a `FileSection`.  What needs two keys or more is
+checked in `rules.py`; the JSON Schema for editors is generated from here (`schema.py`).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    model_validator,
+)
+
+from orchestrator.config import values
+from orchestrator.config.document import Scalar, Table
+from orchestrator.config.flavour import Flavour
+from orchestrator.config.mistake import Mistake
+
+VARIABLE = r"\$\{"
+"""A value with a variable in it fits every key; JSON Schema finds it anywhere in the text."""
+
+
+def _json(*kinds: dict[str, Any]) -> WithJsonSchema:
+    return WithJsonSchema({"anyOf": [*kinds, {"type": "string", "pattern": VARIABLE}]})
+
+
+def _range(lowest: int, highest: int | None = None) -> AfterValidator:
+    def check(number: int) -> int:
+        if number < lowest or (highest is not None and number > highest):
+            limits = f"from {lowest}" + (f" to {highest}" if highest is not None else "")
+            raise Mistake(f"{number} is out of range", f"Write a number {limits}.")
+        return number
+
+    return AfterValidator(check)
+
+
+def _one_of(*choices: str) -> BeforeValidator:
+    def check(value: object) -> str:
+        found = values.filled_text(value)
+        if found not in choices:
+            raise Mistake(
+                f"{values.quoted(value)} is not possible here", f"Write {' or '.join(choices)}."
+            )
+        return found
+
+    return BeforeValidator(check)
+
+
+def _list(value: object) -> object:
+    if isinstance(value, list | tuple):
+        return value
+    kind = values.kind_of(value)
+    raise Mistake(
+        f"must be a list, not {kind}", "Write it as [a, b], or one item a line, each after '- '."
+    )
+
+
+def _one_or_list(value: object) -> object:
+    return value if isinstance(value, list | tuple) else [value]
+
+
+def _name_or_entry(value: object) -> object:
+    return {"tenant": value} if isinstance(value, Scalar | str | int | float) else value
+
+
+_PLAIN = {"type": ["string", "number", "boolean"]}
+_NUMBER_OF_SECONDS = {"type": "number", "minimum": 0}
+_WRITTEN_DURATION = {"type": "string", "pattern": r"^\s*\d+(\.\d+)?\s*(ms|s|m|h)?\s*$"}
+
+Text = Annotated[str, BeforeValidator(values.filled_text), WithJsonSchema(_PLAIN)]
+Label = Annotated[str, BeforeValidator(values.text), WithJsonSchema(_PLAIN)]
+Url = Annotated[str, BeforeValidator(values.url), WithJsonSchema({"type": "string"})]
+Path = Annotated[str, BeforeValidator(values.filled_text), WithJsonSchema({"type": "string"})]
+Word = Annotated[str, BeforeValidator(values.word), WithJsonSchema(_PLAIN)]
+Module = Annotated[str, BeforeValidator(values.dotted_name), WithJsonSchema({"type": "string"})]
+Object = Annotated[str, BeforeValidator(values.object_name), WithJsonSchema({"type": "string"})]
+Flag = Annotated[bool, BeforeValidator(values.flag), _json({"type": "boolean"})]
+Positive = Annotated[
+    int, BeforeValidator(values.count), _range(1), _json({"type": "integer", "minimum": 1})
+]
+# 12: the length of the ids that Alembic makes. 255: an index column that every flavour takes.
+VersionLength = Annotated[
+    int,
+    BeforeValidator(values.count),
+    _range(12, 255),
+    _json({"type": "integer", "minimum": 12, "maximum": 255}),
+]
+Duration = Annotated[
+    float, BeforeValidator(values.duration), _json(_NUMBER_OF_SECONDS, _WRITTEN_DURATION)
+]
+Percent = Annotated[
+    float,
+    BeforeValidator(values.percent),
+    _json(
+        {"type": "number", "exclusiveMinimum": 0, "maximum": 100},
+        {"type": "string", "pattern": r"^\s*\d+(\.\d+)?\s*%?\s*$"},
+    ),
+]
+Failures = Annotated[
+    str,
+    BeforeValidator(values.failures),
+    _json(
+        {"type": "integer", "minimum": 0},
+        {"type": "string", "pattern": r"^\s*\d+(\.\d+)?\s*%?\s*$"},
+    ),
+]
+FlavourName = Annotated[
+    Flavour,
+    BeforeValidator(values.flavour),
+    _json(
+        {"type": "string", "pattern": r"^(postgresql|mysql|mariadb)(-\d+(\.\d+){0,2})?$"},
+    ),
+]
+TenancyName = Annotated[
+    Literal["schema", "database"],
+    _one_of("schema", "database"),
+    _json({"enum": ["schema", "database"]}),
+]
+TransactionName = Annotated[
+    Literal["revision", "path"], _one_of("revision", "path"), _json({"enum": ["revision", "path"]})
+]
+Texts = Annotated[tuple[Text, ...], BeforeValidator(_list)]
+Modules = Annotated[tuple[Module, ...], BeforeValidator(_list)]
+Paths = Annotated[
+    tuple[Path, ...],
+    BeforeValidator(_one_or_list),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string"},
+                {"type": "array", "items": {"type": "string"}, "minItems": 1},
+            ]
+        }
+    ),
+]
+Labels = dict[str, Label]
+
+
+class Section(BaseModel):
+    """A mapping of the file. A key without a value, or whose variable is empty, is as if absent;
+    in `loud` keys an empty variable is a mistake instead (an empty URL connects to a default)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+    loud: ClassVar[frozenset[str]] = frozenset()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_empty(cls, data: Any) -> Any:
+        if not isinstance(data, Table):
+            return data
+        return {
+            key: value
+            for key, value in data.items()
+            if not isinstance(value, Scalar)
+            or value.value is not None
+            or (value.variables and key in cls.loud)
+        }
+
+
+class ScratchSection(Section):
+    """Servers where throwaway databases may be made, one for each family."""
+
+    loud = frozenset(("postgresql", "mysql"))
+    postgresql: Url | None = Field(
+        default=None, description="URL of a PostgreSQL server for scratch."
+    )
+    mysql: Url | None = Field(
+        default=None, description="URL of a MySQL or MariaDB server for scratch."
+    )
+
+
+class AppsSection(Section):
+    """Where the apps are found."""
+
+    packages: Modules = Field(
+        default=(), description="Packages whose every sub-package with a models module is an app."
+    )
+    installed: Object | None = Field(
+        default=None, description="A setting that lists the apps: config.settings:INSTALLED_APPS."
+    )
+    modules: Modules = Field(default=(), description="The modules with models themselves.")
+    models: Module = Field(
+        default="models", description="Name of the models module or package in an app."
+    )
+
+
+class ServerSection(Section):
+    """One database server of a bind."""
+
+    loud = frozenset(("url", "url_file", "direct_url"))
+    url: Url | None = Field(
+        default=None, description="URL of the server: postgresql://, mysql:// or mariadb://."
+    )
+    url_file: Path | None = Field(
+        default=None, description="File that holds the URL, such as a secret."
+    )
+    direct_url: Url | None = Field(
+        default=None,
+        description="URL around a connection pooler; migrations use it instead of url.",
+    )
+    max_connections: Positive = Field(
+        default=8, description="Most connections to this server at a time."
+    )
+    labels: Labels = Field(
+        default_factory=dict, description="Labels that --select and waves can name."
+    )
+
+
+class EntrySection(Section):
+    """One tenant. Keys other than tenant and server are labels."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Label]
+
+    tenant: Text = Field(description="The tenant's name.")
+    server: Text | None = Field(
+        default=None, description="The server it lives on; not needed when the bind has one."
+    )
+
+
+Entry = Annotated[EntrySection, BeforeValidator(_name_or_entry)]
+
+
+class QuerySection(Section):
+    """Tenants read by a query from another bind."""
+
+    bind: Text = Field(description="The bind to ask; it is planned and applied first.")
+    sql: Text = Field(
+        description="A SELECT with a column tenant, maybe server; other columns become labels."
+    )
+
+
+class TenantsSection(Section):
+    """Where the names of the tenants come from: exactly one key."""
+
+    entries: Annotated[tuple[Entry, ...], BeforeValidator(_list)] | None = Field(
+        default=None,
+        alias="list",
+        description="The tenants themselves: names, or mappings with tenant, server and labels.",
+    )
+    file: Path | None = Field(
+        default=None, description="A .txt, .csv, .json or .yaml file with the same fields."
+    )
+    query: QuerySection | None = Field(default=None, description="A query on another bind.")
+    pattern: Text | None = Field(
+        default=None, description="LIKE pattern of schema or database names, read from each server."
+    )
+    callable: Object | None = Field(
+        default=None,
+        description="A Python callable that returns the tenants: apps.tenancy:all_tenants.",
+    )
+    command: Annotated[tuple[Text, ...], BeforeValidator(_list)] | None = Field(
+        default=None, description="A program that prints JSON, or one name a line."
+    )
+
+
+class BindSection(ServerSection):
+    """A logical database: apps, one revision history, one or many targets."""
+
+    servers: dict[str, ServerSection] | None = Field(
+        default=None, description="Several servers by name, instead of url or url_file."
+    )
+    flavour: FlavourName | None = Field(
+        default=None,
+        description="postgresql-16, mysql-8.4, mariadb-10.11: for SQL without a connection.",
+    )
+    apps: Texts = Field(
+        default=(), description="Apps whose models belong here unless they name a bind."
+    )
+    depends_on: Texts = Field(
+        default=(), description="Binds that are planned and applied before this one."
+    )
+    tenancy: TenancyName | None = Field(
+        default=None, description="Each tenant has a schema (PostgreSQL) or a database of its own."
+    )
+    name: Text | None = Field(
+        default=None,
+        description="Name of a tenant's schema or database; '{tenant}' stands for its name.",
+    )
+    create: Flag = Field(default=False, description="Make missing schemas or databases.")
+    tenants: TenantsSection | None = Field(
+        default=None, description="Where tenants' names come from."
+    )
+    search_path: Texts = Field(default=(), description="PostgreSQL schemas after the tenant's own.")
+    versions: Paths | None = Field(
+        default=None,
+        description="Folder, or folders, of the revision files; <migrations>/versions/<bind>.",
+    )
+    baseline: Path | None = Field(
+        default=None, description="SQL file for a history whose base is not an empty database."
+    )
+    version_table: Text = Field(
+        default="alembic_version", description="Alembic's table in the target."
+    )
+    version_num_length: VersionLength = Field(
+        default=32, description="Width of its version_num column."
+    )
+    journal_table: Text = Field(
+        default="orchestrator_journal", description="orchestrator's own table."
+    )
+    lock_wait: Duration = Field(default=60.0, description="How long to wait for a target's lock.")
+    lock_timeout: Duration = Field(default=5.0, description="lock_timeout of each statement.")
+    statement_timeout: Duration = Field(
+        default=0.0, description="Time limit of a statement; 0: none."
+    )
+    concurrent_timeout: Duration = Field(
+        default=0.0, description="Time limit of CREATE INDEX CONCURRENTLY and its kin; 0: none."
+    )
+    transaction: TransactionName = Field(
+        default="revision", description="One transaction for each revision, or for the whole path."
+    )
+
+
+class WaveSection(Section):
+    """A part of a rollout."""
+
+    name: Text = Field(description="The wave's name.")
+    select: Labels = Field(default_factory=dict, description="Labels that its targets have.")
+    percent: Percent | None = Field(default=None, description="Share of the fleet, in percent.")
+    count: Positive | None = Field(default=None, description="Number of targets.")
+    pause: Flag = Field(default=False, description="Stop after the wave until `rollout resume`.")
+    soak: Duration = Field(default=0.0, description="How long to wait after the wave.")
+    concurrency: Positive | None = Field(
+        default=None, description="Targets at a time in this wave."
+    )
+    max_failures: Failures | None = Field(default=None, description="Failure budget of this wave.")
+    checks: Texts = Field(default=(), description="Checks that must pass after the wave.")
+
+
+class RolloutSection(Section):
+    """How a rollout goes through the fleet."""
+
+    concurrency: Positive = Field(default=8, description="Targets at a time.")
+    max_failures: Failures = Field(
+        default="0",
+        description="Failures that stop the rollout when exceeded: a count, or a share (2%).",
+    )
+    waves: Annotated[tuple[WaveSection, ...], BeforeValidator(_list)] = Field(
+        default=(), description="Ordered parts; the first is the canary."
+    )
+
+
+class DriftSection(Section):
+    """What a comparison of live schemas leaves out."""
+
+    ignore: Texts = Field(default=(), description="Globs of objects: *.spatial_ref_sys.")
+
+
+class FileSection(Section):
+    """The whole file."""
+
+    loud = frozenset(("ledger",))
+    migrations: Path = Field(
+        default="migrations", description="Folder of env.py and the revision files."
+    )
+    ledger: Url = Field(
+        default="sqlite:///.orchestrator/ledger.db",
+        description="Where runs are recorded: a SQLAlchemy URL.",
+    )
+    scratch: ScratchSection = Field(
+        default_factory=ScratchSection, description="Where throwaway databases may be made."
+    )
+    apps: AppsSection = Field(default_factory=AppsSection, description="Where the apps are found.")
+    default_bind: Text | None = Field(default=None, description="Bind of models that name none.")
+    binds: dict[str, BindSection] = Field(
+        default_factory=dict, description="The logical databases, in the order they are applied."
+    )
+    rollout: RolloutSection = Field(
+        default_factory=RolloutSection, description="Waves and failure budget."
+    )
+    drift: DriftSection = Field(default_factory=DriftSection, description="What drift leaves out.")
