@@ -27,6 +27,7 @@ from servers import (
     CannotStart,
     NotInstallable,
     RunningServer,
+    install,
     mysql_family,
 )
 from servers.keeper import Keeper, ask
@@ -69,6 +70,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_selected] = _select(config)
     config.stash[_keeper] = Keeper()
     config.stash[_address] = config.stash[_keeper].open()
+    if config.getoption("--all-servers") and not config.option.collectonly:
+        _install_all(config.stash[_keeper])
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -81,6 +84,18 @@ def pytest_configure_node(node: Any) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     if _keeper in config.stash:
         config.stash[_keeper].close()
+
+
+def _install_all(keeper: Keeper) -> None:
+    """Ahead of the tests, because it may take longer than a test is allowed to.
+
+    A failure is kept for the tests that ask for that server, so that nothing is tried again.
+    """
+    for name in EVERY:
+        try:
+            install(name)
+        except NotInstallable as error:
+            keeper.refuse(name, error)
 
 
 def _select(config: pytest.Config) -> tuple[str, ...]:

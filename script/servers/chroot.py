@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 from servers.debian import apt_install
@@ -42,6 +43,7 @@ def install() -> Path:
     if shutil.which("debootstrap") is None:
         apt_install("debootstrap")
     root.parent.mkdir(parents=True, exist_ok=True)
+    print(f"Installing MySQL of Debian unstable into {root} ...", file=sys.stderr, flush=True)
     said = ""
     for _ in range(_TRIES):
         said = _try_to_install(root)

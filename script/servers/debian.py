@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +27,7 @@ def apt_install(*packages: str) -> None:
         raise NotInstallable(f"Not installed, and there is no apt-get: install {wanted} yourself")
     if os.geteuid() != 0:
         raise NotInstallable(f"Not installed: run `sudo apt-get install {wanted}`, then try again")
+    print(f"Installing {wanted} ...", file=sys.stderr, flush=True)
     with _no_service_starts():
         if _apt("install", *packages):
             _apt("update")

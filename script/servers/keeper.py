@@ -44,6 +44,13 @@ class Keeper:
         """The server of that name, started when nobody asked before. Raises CannotStart."""
         return self._hold(name).server.result()
 
+    def refuse(self, name: str, why: CannotStart) -> None:
+        """Answer every later request for that name with `why`."""
+        refused: Future[RunningServer] = Future()
+        refused.set_exception(why)
+        with self._lock:
+            self._held[name] = _Held(refused, threading.Event(), threading.Thread())
+
     def outcomes(self) -> dict[str, RunningServer | CannotStart]:
         """What became of each server that was asked for until now."""
         outcomes: dict[str, RunningServer | CannotStart] = {}
@@ -66,7 +73,8 @@ class Keeper:
         for one in held:
             one.let_go.set()
         for one in held:
-            one.thread.join()
+            if one.thread.is_alive():
+                one.thread.join()
 
     def _hold(self, name: str) -> _Held:
         with self._lock:
