@@ -51,7 +51,8 @@ class ModelTable:
     """One table, with the app that owns it and the bind it belongs to.
 
     key: SQLAlchemy's table key. model: the mapped class's name, or None for a plain Table.
-    rule: which rule of "which bind" placed it, in words ("__bind_key__", "apps of bind audit", ...).
+    app: "" for a table that stands outside of every app.
+    rule: which rule placed it, in words ("__bind_key__", "apps of bind audit", "default_bind", ...).
     """
 
     key: str
