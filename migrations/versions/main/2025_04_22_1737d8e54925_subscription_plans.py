@@ -81,11 +81,11 @@ def upgrade() -> None:
         ],
     )
     op.add_column("organisations", sa.Column("plan_code", sa.String(length=20), nullable=True))
-    op.execute("UPDATE organisations SET plan_code = coalesce(settings ->> 'plan', 'free')")
     op.execute(
-        "UPDATE organisations SET plan_code = 'enterprise', settings = settings - 'plan'"
-        " WHERE slug LIKE 'platform%'"
+        "UPDATE organisations"
+        " SET plan_code = coalesce(settings ->> 'plan', 'free'), settings = settings - 'plan'"
     )
+    op.execute("UPDATE organisations SET plan_code = 'enterprise' WHERE slug LIKE 'platform%'")
     op.alter_column(
         "organisations", "plan_code", existing_type=sa.String(length=20), nullable=False
     )
