@@ -103,7 +103,7 @@ class Invoice(Base):
         Enum(InvoiceStatus, name="invoice_status"), server_default="draft"
     )
     currency: Mapped[str] = mapped_column(String(3), server_default="EUR")
-    tax_rate: Mapped[Decimal] = mapped_column(Numeric(5, 2), server_default=text("20.00"))
+    tax_rate: Mapped[Decimal] = mapped_column(Numeric(5, 2), server_default="20.00")
     issued_on: Mapped[date | None] = mapped_column(Date)
     due_on: Mapped[date | None] = mapped_column(Date)
     terms: Mapped[str | None] = mapped_column(Text)

@@ -64,10 +64,7 @@ def upgrade() -> None:
     op.add_column(
         "invoices",
         sa.Column(
-            "tax_rate",
-            sa.Numeric(precision=5, scale=2),
-            server_default=sa.text("20.00"),
-            nullable=False,
+            "tax_rate", sa.Numeric(precision=5, scale=2), server_default="20.00", nullable=False
         ),
     )
     op.create_check_constraint(
