@@ -7,6 +7,7 @@ Enters: compiled steps and the names of a target.  Leaves: text; encode it as UT
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -66,11 +67,10 @@ def _comment(step: Step) -> str:
 
 def _create_version_table(dialect: _Dialect, place: Place) -> str:
     """As Alembic defines it (alembic/ddl/impl.py, version_table_impl)."""
-    name = dialect.quote(place.version_table)
     return (
         f"CREATE TABLE IF NOT EXISTS {dialect.version_table(place)} (\n"
         f"    version_num VARCHAR({place.version_num_length}) NOT NULL, \n"
-        f"    CONSTRAINT {name[:-1]}_pkc{name[-1]} PRIMARY KEY (version_num)\n)"
+        f"    CONSTRAINT {dialect.quote(place.version_table + '_pkc')} PRIMARY KEY (version_num)\n)"
     )
 
 
@@ -90,7 +90,7 @@ def _literal(revision: str | None) -> str:
     return "'" + (revision or "").replace("'", "''") + "'"
 
 
-class _Dialect:
+class _Dialect(ABC):
     """What differs between the clients."""
 
     mark: str
@@ -104,17 +104,17 @@ class _Dialect:
         name = self.quote(place.version_table)
         return f"{self.quote(place.schema)}.{name}" if place.schema else name
 
+    @abstractmethod
     def opening(self, place: Place, title: str) -> Iterator[str]:
         """What every script starts with."""
-        raise NotImplementedError
 
+    @abstractmethod
     def statement(self, text: str) -> str:
         """One statement as the client must read it to send exactly this text."""
-        raise NotImplementedError
 
+    @abstractmethod
     def step(self, segments: Sequence[Segment], changes: Iterator[str]) -> Iterator[str]:
         """One step: its segments, its version rows with the last transaction of them."""
-        raise NotImplementedError
 
 
 class _PostgreSQL(_Dialect):

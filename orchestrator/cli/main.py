@@ -1,0 +1,137 @@
+"""The command `orchestrator`: finds the verb, and turns every error into words and an exit code.
+
+Enters: the command line.  Leaves: exit code 0 done, 1 some targets failed or differ, 2 usage or
+configuration, 130 interrupted.  A verb's module is imported when the verb runs, so that `--help`
+needs neither SQLAlchemy nor Alembic.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+from typing import Any
+
+import click
+
+from orchestrator import __version__
+from orchestrator.cli.output import print_problems, redact
+from orchestrator.errors import OrchestratorError, Problem
+
+VERBS = {
+    "init": "Lay out databases.yaml, alembic.ini and migrations/, or adopt an Alembic tree.",
+    "apps": "The apps found, their models, and the bind each table belongs to.",
+    "targets": "The fleet, after selection.",
+    "status": "Where every target stands.",
+    "revision": "New revision files, by autogenerate, for every bind that changed.",
+    "history": "The revisions of each bind.",
+    "heads": "The heads of each bind.",
+    "merge": "A revision that merges the heads of a bind.",
+    "upgrade": "Bring targets to head, or print the SQL that does.",
+    "downgrade": "Bring targets back to a revision.",
+    "stamp": "Set the revision of targets without running anything.",
+    "check": "Everything that can be wrong before a deploy.",
+}
+"""Each verb with its line in the help; orchestrator.cli.<verb> holds it as `command`."""
+
+
+class VerbGroup(click.Group):
+    """A group that imports a verb when it is called, and lists them without importing any."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in VERBS:
+            return None
+        command: click.Command = importlib.import_module(f"orchestrator.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Verbs"):
+            formatter.write_dl(list(VERBS.items()))
+
+
+@click.command(
+    cls=VerbGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Example: orchestrator upgrade --all",
+)
+@click.option(
+    "-c",
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="databases.yaml (default: here, or in the nearest parent folder).",
+)
+@click.option(
+    "--project",
+    "project_root",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="The project's folder (default: where databases.yaml stands).",
+)
+@click.version_option(__version__, "-V", "--version", prog_name="orchestrator")
+@click.pass_context
+def cli(ctx: click.Context, config_file: Path | None, project_root: Path | None) -> None:
+    """Migrate many apps, databases and tenants with Alembic: plan once, review, run."""
+    ctx.obj = {"config_file": config_file, "project_root": project_root}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit with its code."""
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        result: Any = cli.main(args=arguments, prog_name="orchestrator", standalone_mode=False)
+        code = result if isinstance(result, int) else 0
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader went away (`| head`): nothing more can be said, and nothing is wrong.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except BaseException as error:
+        code = _tell(error)
+    sys.exit(code)
+
+
+def _terminate(_number: int, _frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _tell(error: BaseException) -> int:
+    """Print an error the way its reader needs it, and give its exit code."""
+    if isinstance(error, click.exceptions.Exit):
+        return error.exit_code
+    if isinstance(error, click.ClickException):
+        error.show()
+        return 2
+    if isinstance(error, OrchestratorError):
+        print_problems(error.problems)
+        return error.exit_code
+    if isinstance(error, (KeyboardInterrupt, click.Abort)):
+        print_problems([Problem("interrupted; what was done stays done")])
+        return 130
+    if isinstance(error, SystemExit):
+        return error.code if isinstance(error.code, int) else 1
+    return _tell_defect(error)
+
+
+def _tell_defect(error: BaseException) -> int:
+    """A defect of this program: say so in one line, and keep the traceback for the report."""
+    text = redact("".join(traceback.format_exception(error)))
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="orchestrator-", suffix=".log", delete=False, encoding="utf-8"
+    ) as log:
+        log.write(text)
+    print_problems(
+        [
+            Problem(
+                f"unexpected {type(error).__name__}: {error}",
+                todo=f"This is a defect of orchestrator; its details are in {log.name}.",
+            )
+        ]
+    )
+    return 1

@@ -1,0 +1,97 @@
+"""Options that verbs share: the selection of targets, --json, and the opened project."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+import click
+
+from orchestrator.cli.output import keep_secret
+from orchestrator.config import Config
+from orchestrator.errors import Problem, UsageError
+from orchestrator.execution.project import Project
+from orchestrator.fleet.targets import Selection
+
+Function = Callable[..., Any]
+
+
+def opened(function: Function) -> Function:
+    """Pass the project that `-c` and `--project` name as the first argument."""
+
+    @click.pass_context
+    @functools.wraps(function)
+    def with_project(ctx: click.Context, /, *args: Any, **kwargs: Any) -> Any:
+        project = Project.open(ctx.obj["config_file"], ctx.obj["project_root"])
+        keep_secret(_passwords(project.config))
+        return function(project, *args, **kwargs)
+
+    return with_project
+
+
+def _passwords(config: Config) -> set[str]:
+    urls = [
+        url
+        for bind in config.binds.values()
+        for server in bind.servers.values()
+        for url in (server.url, server.direct_url)
+    ]
+    plain = {str(url.password) for url in [*urls, *config.scratch.values()] if url and url.password}
+    return plain | {quote(one, safe="") for one in plain} | {quote_plus(one) for one in plain}
+
+
+def selects(function: Function) -> Function:
+    """Add the options of a selection, and pass it as `selection` with `allow_empty`."""
+
+    @functools.wraps(function)
+    def with_selection(
+        *args: Any,
+        everything: bool,
+        binds: tuple[str, ...],
+        tenants: tuple[str, ...],
+        servers: tuple[str, ...],
+        labels: tuple[str, ...],
+        limit: int | None,
+        **kwargs: Any,
+    ) -> Any:
+        selection = Selection(
+            everything, binds, tenants, servers, tuple(map(_label, labels)), limit
+        )
+        return function(*args, selection=selection, **kwargs)
+
+    options = [
+        click.option("--all", "everything", is_flag=True, help="Every target of every bind."),
+        click.option("--bind", "-b", "binds", multiple=True, help="Only this bind."),
+        click.option("--tenant", "-t", "tenants", multiple=True, help="Tenants (shell glob)."),
+        click.option("--server", "servers", multiple=True, help="Only this server."),
+        click.option("--select", "labels", multiple=True, metavar="LABEL=VALUE", help="By label."),
+        click.option("--limit", type=click.IntRange(min=1), help="At most N targets."),
+        click.option("--allow-empty", is_flag=True, help="An empty selection is not an error."),
+    ]
+    return functools.reduce(lambda inner, option: option(inner), reversed(options), with_selection)
+
+
+def _label(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise UsageError(
+            Problem(f"--select {text!r} is no label=value", todo="Write --select tier=internal.")
+        )
+    return name, value
+
+
+def must_select(selection: Selection, verb: str) -> None:
+    """Refuse to change databases without a selection. Raises UsageError."""
+    if not selection.given:
+        raise UsageError(
+            Problem(
+                f"`{verb}` changes databases, and nothing says which",
+                todo=f"Run `orchestrator {verb} --all`, or narrow with --bind, --tenant, --server "
+                "or --select.",
+            )
+        )
+
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
