@@ -6,6 +6,7 @@ was refused counts as given (`Table.given`), so that nothing is complained about
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -146,7 +147,10 @@ def _server_words(server: Server, subject: Subject) -> str:
 
 
 def _server_keys(server: Server, subject: Subject, key: str) -> tuple[str, ...]:
-    return ("servers", server.name, key) if subject.written.given("servers") else (key,)
+    """The keys of a server's URL inside the bind; key: url or direct_url."""
+    before = ("servers", server.name) if subject.written.given("servers") else ()
+    table = subject.document.table("binds", subject.bind.name, *before)
+    return (*before, "url_file" if key == "url" and table.given("url_file") else key)
 
 
 def _postgresql_only(subject: Subject) -> Iterator[Problem]:
@@ -171,11 +175,10 @@ def _database(subject: Subject) -> Iterator[Problem]:
         return
     for server in subject.bind.servers.values():
         if server.url and family_of(server.url) == "mysql" and not server.url.database:
-            key = _server_keys(server, subject, "url")
-            if "url_file" in subject.given("url_file"):
-                key = ("url_file",)
             yield subject.problem(
-                key, "the URL names no database", "Add it after the host: mysql://host/database."
+                _server_keys(server, subject, "url"),
+                "the URL names no database",
+                "Add it after the host: mysql://host/database.",
             )
 
 
@@ -269,7 +272,7 @@ def _files(subject: Subject) -> Iterator[Problem]:
     if baseline is not None and not baseline.is_file():
         yield subject.problem(
             ("baseline",),
-            f"there is no file {shown(str(baseline))}",
+            f"there is no file {shown(os.path.relpath(baseline, subject.document.file.parent))}",
             "Correct the path (relative to the project's folder), or write the file.",
         )
     if subject.document.at(("binds", subject.bind.name, "versions")) == []:

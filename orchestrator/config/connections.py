@@ -16,7 +16,7 @@ from sqlalchemy.engine import URL
 
 from orchestrator.config.document import Document, Keys, dotted
 from orchestrator.config.flavour import Family
-from orchestrator.config.mistake import Mistake
+from orchestrator.config.mistake import Mistake, shown
 from orchestrator.config.model import BindSection, FileSection, ServerSection
 from orchestrator.config.types import Deferred
 from orchestrator.config.urls import family_of, parse_url, synchronous
@@ -100,12 +100,12 @@ def _server_url(
     if fault:
         problem = document.problem(
             own,
-            f"the file {section.url_file} {fault}",
+            f"the file {shown(section.url_file)} {fault}",
             "Write the URL into it, or correct the path (relative to the project's folder).",
         )
         found.deferred.append(Deferred(str(keys[1]), dotted(own[2:]), problem))
         return None
-    return _tried(synchronous, text, own, document, of=f"in the file {section.url_file}: ")
+    return _tried(synchronous, text, own, document, of=f"in the file {shown(section.url_file)}: ")
 
 
 def _of_family(family: Family) -> Callable[[str], URL]:

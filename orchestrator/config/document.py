@@ -17,7 +17,7 @@ from pathlib import Path
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from orchestrator.config.mistake import Mistake, shown
+from orchestrator.config.mistake import NOT_SHOWN, Mistake, secretive, shown
 from orchestrator.config.substitution import expand
 from orchestrator.config.types import Where
 from orchestrator.errors import ConfigError, Problem
@@ -27,6 +27,7 @@ Keys = tuple[str | int, ...]
 
 # The C parser is some ten times faster and may be missing from a PyYAML built from source.
 _FAST_LOADER: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_LOOP = "an alias stands for a value that it is part of"
 _TAG = "tag:yaml.org,2002:"
 _TEXT_TAGS = frozenset(_TAG + name for name in ("str", "timestamp", "binary", "value"))
 _CONSTRUCTORS = {
@@ -163,7 +164,7 @@ def dotted(keys: Keys) -> str:
         if isinstance(key, int):
             text += f"[{key}]"
         else:
-            text += f".{key}" if "://" not in key else ".<a URL>"
+            text += f".{NOT_SHOWN if secretive(key) else key}"
     return text.removeprefix(".")
 
 
@@ -223,7 +224,9 @@ def _syntax_problem(error: yaml.YAMLError, text: str, file: Path) -> Problem:
         what = f"not valid YAML: the character U+{ord(text[error.position]):04X} is not allowed"
         return Problem(what, where=str(Where(file, line)), todo=todo)
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-    reason = getattr(error, "problem", None) or getattr(error, "context", None) or "cannot be read"
+    reason = getattr(error, "problem", None) or "cannot be read"
+    if reason.startswith("but "):  # it goes on with the sentence of the context
+        reason = f"{getattr(error, 'context', '')}, {reason}"
     line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
     lines = text.splitlines()
     written = lines[line - 1] if line <= len(lines) else ""
@@ -261,7 +264,7 @@ class _Builder:
         """The value of a node; None when it is unset or was refused."""
         line = node.start_mark.line + 1
         if id(node) in self._open:
-            self._complain(keys, line, Mistake("an alias stands for a value that it is part of"))
+            self._complain(keys, line, Mistake(_LOOP, "Write the value out."))
             return None
         self._open.add(id(node))
         try:
@@ -295,14 +298,18 @@ class _Builder:
     def _pairs(self, table: Table, node: Node) -> Iterator[tuple[str, Node, Node]]:
         """Keys and values of a mapping: its own, then those of `<<` that it does not have."""
         own: dict[str, Node] = {}
-        merged: list[Node] = []
+        merged: list[tuple[int, Node]] = []
         for key_node, value_node in node.value:
             line = key_node.start_mark.line + 1
             if key_node.tag == _TAG + "merge":
                 many = isinstance(value_node, SequenceNode)
-                merged += value_node.value if many else [value_node]
+                merged += ((line, one) for one in (value_node.value if many else [value_node]))
             elif not isinstance(key_node, ScalarNode):
-                self._complain(table.keys_from_top, line, Mistake("a key must be a single word"))
+                self._complain(
+                    table.keys_from_top,
+                    line,
+                    Mistake("a key must be a single word", "Write name: value."),
+                )
             elif key_node.value in own:
                 first = own[key_node.value].start_mark.line + 1
                 self._complain(
@@ -314,15 +321,18 @@ class _Builder:
                 own[key_node.value] = key_node
                 yield key_node.value, key_node, value_node
         seen = set(own)
-        for other in merged:
-            yield from self._merged(table, other, seen)
+        for line, other in merged:
+            yield from self._merged(table, other, line, seen)
 
-    def _merged(self, table: Table, node: Node, seen: set[str]) -> Iterator[tuple[str, Node, Node]]:
+    def _merged(
+        self, table: Table, node: Node, line: int, seen: set[str]
+    ) -> Iterator[tuple[str, Node, Node]]:
         """Keys of one `<<` mapping. The first mapping that has a key wins (yaml.org/type/merge)."""
         if not isinstance(node, MappingNode) or id(node) in self._open:
-            line = node.start_mark.line + 1
             self._complain(
-                table.keys_from_top, line, Mistake("'<<' takes a mapping, or a list of mappings")
+                table.keys_from_top,
+                line,
+                Mistake("'<<' takes a mapping, or a list of mappings", "Write <<: *anchor."),
             )
             return
         self._open.add(id(node))
@@ -352,11 +362,16 @@ class _Builder:
             return text
         construct = _CONSTRUCTORS.get(tag)
         if construct is None:
-            raise Mistake(f"the YAML tag {shown(tag.replace(_TAG, '!!'))} is not known here")
+            raise Mistake(
+                f"the YAML tag {shown(tag.replace(_TAG, '!!'))} is not known here",
+                "Remove the tag.",
+            )
         try:
             value: str | int | float | bool = construct(self._resolver, ScalarNode(tag, text))
         except (ValueError, KeyError, IndexError):
-            raise Mistake(f"this is no {tag.removeprefix(_TAG)}") from None
+            raise Mistake(
+                f"this is no {tag.removeprefix(_TAG)}", "Correct the value, or quote it."
+            ) from None
         return value
 
 

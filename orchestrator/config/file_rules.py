@@ -147,16 +147,18 @@ def _claims(bind: Bind, document: Document) -> Iterator[Claim]:
                 place = place_of(bind, server.migration_url)
                 yield Claim(f"bind {bind.name}", where, dotted(keys), place)
         return
-    seen: set[tuple[str, Place]] = set()
-    entries = bind.tenants.entries if bind.tenants and bind.tenancy else ()
+    seen: set[tuple[str, str | None]] = set()
+    named = "{tenant}" in bind.tenant_name  # else all are in one place, which is said already
+    entries = bind.tenants.entries if bind.tenants and bind.tenancy and named else ()
     for index, entry in enumerate(entries):
         entry_place = _entry_place(bind, entry)
-        # The same tenant twice is said by the bind's own rules, in better words.
-        if entry_place is None or (entry.name, entry_place) in seen:
+        # The same tenant twice on one server is said by the bind's own rules, in better words.
+        if entry_place is None or (entry.name, entry.server) in seen:
             continue
-        seen.add((entry.name, entry_place))
+        seen.add((entry.name, entry.server))
         key = dotted((*keys, "tenants", "list", index))
-        label = f"bind {bind.name}, tenant {entry.name}"
+        on = f" on {entry.server}" if entry.server else ""
+        label = f"bind {bind.name}, tenant {shown(entry.name)}{on}"
         yield Claim(label, str(entry.where), key, entry_place)
 
 

@@ -10,6 +10,7 @@ import difflib
 from collections.abc import Iterable
 
 _SHOWN_LENGTH = 60
+NOT_SHOWN = "<not shown>"
 
 
 class Mistake(ValueError):
@@ -27,15 +28,23 @@ class Mistake(ValueError):
 def shown(text: str) -> str:
     """A text of the user's as a message may quote it: short, on one line, and never a URL.
 
-    A URL in the wrong place (`flavour: ${MAIN_URL}`) must not bring its password into a message.
+    A URL in the wrong place (`flavour: ${MAIN_URL}`) must not bring its password into a message,
+    nor must a piece of one: YAML cuts `{url: postgresql://u:a,b@h/d}` at the comma.
     """
-    if "://" in text:
-        return "<a URL>"
+    if secretive(text):
+        return NOT_SHOWN
     return repr(text if len(text) <= _SHOWN_LENGTH else text[:_SHOWN_LENGTH] + "...")
+
+
+def secretive(text: str) -> bool:
+    """Whether a text may be a URL, or a piece of one with a piece of a password."""
+    return "://" in text or "@" in text
 
 
 def meant(name: str, known: Iterable[str]) -> str:
     """What to do about an unknown name: the closest known one, or all of them."""
+    if secretive(name):
+        return "Put the URL in quotes."
     names = list(known)
     close = difflib.get_close_matches(name, names, n=1)
     if close:

@@ -70,15 +70,16 @@ def _name_or_entry(value: object) -> object:
     return {"tenant": value} if isinstance(value, Scalar | str | int | float) else value
 
 
-_PLAIN = {"type": ["string", "number", "boolean"]}
+PLAIN: dict[str, Any] = {"type": ["string", "number", "boolean"]}
+"""JSON Schema of a text: a number or a bool is taken as it was written."""
 _NUMBER_OF_SECONDS = {"type": "number", "minimum": 0}
 _WRITTEN_DURATION = {"type": "string", "pattern": r"^\s*\d+(\.\d+)?\s*(ms|s|m|h)?\s*$"}
 
-Text = Annotated[str, BeforeValidator(values.filled_text), WithJsonSchema(_PLAIN)]
-Label = Annotated[str, BeforeValidator(values.text), WithJsonSchema(_PLAIN)]
+Text = Annotated[str, BeforeValidator(values.filled_text), WithJsonSchema(PLAIN)]
+Label = Annotated[str, BeforeValidator(values.text), WithJsonSchema(PLAIN)]
 Url = Annotated[str, BeforeValidator(values.url), WithJsonSchema({"type": "string"})]
 Path = Annotated[str, BeforeValidator(values.filled_text), WithJsonSchema({"type": "string"})]
-Word = Annotated[str, BeforeValidator(values.word), WithJsonSchema(_PLAIN)]
+Word = Annotated[str, BeforeValidator(values.word), WithJsonSchema(PLAIN)]
 Module = Annotated[str, BeforeValidator(values.dotted_name), WithJsonSchema({"type": "string"})]
 Object = Annotated[str, BeforeValidator(values.object_name), WithJsonSchema({"type": "string"})]
 Flag = Annotated[bool, BeforeValidator(values.flag), _json({"type": "boolean"})]
@@ -155,12 +156,15 @@ class Section(BaseModel):
     def _without_empty(cls, data: Any) -> Any:
         if not isinstance(data, Table):
             return data
+        known = {field.alias or name for name, field in cls.model_fields.items()}
+        # An unknown key is kept even without a value, for it is a mistake all the same.
         return {
             key: value
             for key, value in data.items()
             if not isinstance(value, Scalar)
             or value.value is not None
             or (value.variables and key in cls.loud)
+            or (key not in known and cls.model_config.get("extra") == "forbid")
         }
 
 
@@ -367,7 +371,9 @@ class FileSection(Section):
     scratch: ScratchSection = Field(
         default_factory=ScratchSection, description="Where throwaway databases may be made."
     )
-    apps: AppsSection = Field(default_factory=AppsSection, description="Where the apps are found.")
+    apps: AppsSection = Field(
+        default_factory=AppsSection, description="Which packages or modules hold the apps."
+    )
     default_bind: Text | None = Field(default=None, description="Bind of models that name none.")
     binds: dict[str, BindSection] = Field(
         default_factory=dict, description="The logical databases, in the order they are applied."

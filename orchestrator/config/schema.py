@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.config.bind_rules import SOURCES, URL_KEYS
-from orchestrator.config.model import FileSection
+from orchestrator.config.model import PLAIN, FileSection
 
 SCHEMA_FILE = Path(__file__).with_name("databases.schema.json")
 
@@ -21,7 +21,11 @@ def json_schema() -> dict[str, Any]:
     schema = FileSection.model_json_schema(by_alias=True)
     parts = schema["$defs"]
     parts["BindSection"]["oneOf"] = [{"required": [key]} for key in URL_KEYS]
-    parts["TenantsSection"]["oneOf"] = [{"required": [key]} for key in SOURCES]
+    tenants = parts["TenantsSection"]
+    tenants["oneOf"] = [{"required": [key]} for key in SOURCES]
+    # The model turns a plain name into an entry, which pydantic's schema cannot know.
+    array = next(one for one in tenants["properties"]["list"]["anyOf"] if "items" in one)
+    array["items"] = {"anyOf": [PLAIN, array["items"]]}
     schema["required"] = ["binds"]
     schema["properties"]["binds"]["minProperties"] = 1
     schema["patternProperties"] = {"^x-": {"description": "A place for anchors; not used itself."}}

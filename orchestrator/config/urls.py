@@ -39,7 +39,6 @@ _DRIVERS: Mapping[Family, tuple[_Driver, ...]] = {
         _Driver("pg8000", "pg8000"),
         _Driver("asyncpg"),
         _Driver("psycopg_async"),
-        _Driver("psycopg2_async"),
         _Driver("aiopg"),
     ),
     "mysql": (

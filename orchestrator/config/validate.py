@@ -15,7 +15,7 @@ from pydantic_core import ErrorDetails
 from orchestrator.config.document import Document, Keys
 from orchestrator.config.mistake import Mistake, meant, shown
 from orchestrator.config.model import FileSection, Section
-from orchestrator.config.values import kind_of
+from orchestrator.config.values import NOTHING, kind_of
 
 _MAPPING_ERRORS = ("model_type", "model_attributes_type", "dict_type")
 
@@ -61,7 +61,8 @@ def _mistake(error: ErrorDetails, keys: Keys) -> Mistake:
         return Mistake(f"the key {str(keys[-1])!r} is missing", "Add it.")
     if kind in _MAPPING_ERRORS:
         found = kind_of(error["input"])
-        return Mistake(f"must be a mapping, not {found}", f"Write keys under it{_examples(keys)}.")
+        what = "is empty" if found == NOTHING else f"must be a mapping, not {found}"
+        return Mistake(what, _advice(keys))
     return Mistake(error["msg"].lower())
 
 
@@ -72,9 +73,11 @@ def _known(keys: Keys) -> list[str]:
     return [field.alias or name for name, field in section.model_fields.items()]
 
 
-def _examples(keys: Keys) -> str:
+def _advice(keys: Keys) -> str:
     names = _known((*keys, ""))[:3]
-    return f", such as {', '.join(names)}" if names else ""
+    if not names:
+        return "Write it as name: value, one a line."
+    return f"Write keys under it, such as {', '.join(names)}."
 
 
 def _section(keys: Keys) -> type[Section] | None:

@@ -23,6 +23,7 @@ _WORD = re.compile(r"\w(?:[\w.-]*\w)?")
 _DOTTED = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
 _OBJECT = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*:[^\W\d]\w*(?:\.[^\W\d]\w*)*")
 _NAME_LENGTH = 63
+NOTHING = "nothing"
 
 
 def text(value: object) -> str:
@@ -32,7 +33,9 @@ def text(value: object) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, Mapping | list | tuple) or value is None:
-        raise Mistake(f"must be a single value, not {kind_of(value)}")
+        raise Mistake(
+            f"must be a single value, not {kind_of(value)}", "Write one value after the colon."
+        )
     return str(value)
 
 
@@ -57,7 +60,7 @@ def word(value: object) -> str:
     found = filled_text(value)
     if not _WORD.fullmatch(found) or len(found) > _NAME_LENGTH:
         raise Mistake(
-            f"{shown(found)} cannot be the name of a folder",
+            f"{shown(found)} cannot stand in a path and in a target's name",
             "Use letters, digits, '_', '-' and '.', with a letter, digit or '_' at both ends, "
             f"{_NAME_LENGTH} at most.",
         )
@@ -171,7 +174,7 @@ def kind_of(value: object) -> str:
     if isinstance(value, list | tuple):
         return "a list"
     if value is None or (isinstance(value, Scalar) and value.value is None):
-        return "nothing"
+        return NOTHING
     return "a single value"
 
 
