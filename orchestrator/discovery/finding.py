@@ -220,17 +220,17 @@ class Finder:
         return self.project.load(said if isinstance(said, str) else parent.removesuffix(".apps"))
 
     def _modules(self, packages: set[str]) -> Iterator[Candidate]:
-        key = "apps.modules"
+        key, end = "apps.modules", f".{self.config.apps.models}"
+        named = (name for name in self.config.apps.modules if name.endswith(end))
+        packages = packages | {name.removesuffix(end) for name in named}
         for name in self.config.apps.modules:
             elsewhere = self.project.claim(name)
             if elsewhere is not None:
                 self.problems.append(dataclasses.replace(elsewhere, where=self._listed_at, key=key))
                 continue
             parent = name.rpartition(".")[0]
-            inside = parent and (
-                parent in packages or name == f"{parent}.{self.config.apps.models}"
-            )
-            yield Candidate(parent if inside else name, (name,), self._listed_at, key)
+            package = parent if parent in packages else name
+            yield Candidate(package, (name,), self._listed_at, key)
 
 
 def _has_models(folder: Path, models: str) -> bool:

@@ -70,7 +70,7 @@ def referred_by(table: Table) -> Iterator[Table]:
         try:
             referred = key.column.table
         except SQLAlchemyError:
-            continue  # references.py tells what is wrong with it
+            continue  # conflicts.py tells what is wrong with it
         if is_a(referred, Table):
             yield referred
 

@@ -5,11 +5,12 @@ Leaves: an `Origin` for any table.
 
 A table is defined by the class that maps it; a plain table by the module-level name it is assigned
 to; else where its name is written in `Table("name", ...)`; else by the line that was being
-imported when it was made.
+imported when it was made, or, when that was before anybody watched, the line that makes such names.
 """
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -101,7 +102,17 @@ class Origins:
                 return module.__name__, Where(module_file(module), line)
         if site is not None:
             return site.module, site.where
-        return self._library_of(table), Where(self._apps[0].app.file, 1)
+        return self._maker(table) or (self._library_of(table), Where(self._apps[0].app.file, 1))
+
+    def _maker(self, table: Table) -> tuple[str, Where] | None:
+        """The only place that makes tables with such a name, when there is exactly one."""
+        found = [
+            (module.__name__, Where(module_file(module), line))
+            for module in self._modules
+            for pattern, line in self._sources.of(module_file(module)).made.items()
+            if re.fullmatch(pattern, table.name)
+        ]
+        return found[0] if len(found) == 1 else None
 
     def _models_of_tables(self, mappers: list[Mapper[Any]]) -> dict[int, Mapper[Any]]:
         """The mapper that defines each table: not a subclass in the same table, and rather not a

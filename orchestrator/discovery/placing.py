@@ -54,10 +54,9 @@ def place(found: Iterable[FoundTable], apps: Iterable[App], config: Config) -> P
         bind, rule = _by_app(one, owners, config)
         if bind is None:
             homeless.setdefault(one.app.name if one.app else "", []).append(one)
-        elif bind in config.binds:
+        else:
             placed.append(PlacedTable(one, bind, rule))
     problems += [_homeless(app, tables, config) for app, tables in homeless.items()]
-    problems += _unknown_default(config)
     return Placement(tuple(placed), tuple(problems))
 
 
@@ -118,24 +117,11 @@ def _unknown_key(one: FoundTable, key: object, rule: str, config: Config) -> Pro
 
 def _homeless(app: str, tables: list[FoundTable], config: Config) -> Problem:
     keys = ", ".join(one.table.key for one in tables)
-    noun = "table" if len(tables) == 1 else "tables"
-    first = next(iter(config.binds), "main")
-    whose = f" of app {app}" if app else ""
-    list_it = f"`apps: [{app}]` under a bind" if app else 'info={"bind_key": "..."} on the table'
+    whose = f"app {app}" if app else "no app"
+    say = f"`apps: [{app}]` under a bind" if app else 'info={"bind_key": "..."} on the table'
+    default = f"`default_bind: {next(iter(config.binds), 'main')}`"
     return Problem(
-        f"the {noun} {keys}{whose} has no bind"
-        if len(tables) == 1
-        else f"the {noun} {keys}{whose} have no bind",
+        f"no bind takes the tables of {whose}: {keys}",
         str(tables[0].where),
-        todo=f"Write {list_it}, or `default_bind: {first}`, in {config.file.name}."
-        if app
-        else f"Write {list_it}, or `default_bind: {first}` in {config.file.name}.",
+        todo=f"Write {say}, or {default} in {config.file.name}.",
     )
-
-
-def _unknown_default(config: Config) -> list[Problem]:
-    name = config.default_bind
-    if name is None or name in config.binds:
-        return []
-    todo = f"Write one of: {', '.join(config.binds)}.{did_you_mean(name, config.binds)}"
-    return [Problem(f"there is no bind {name}", str(config.file), "default_bind", todo)]

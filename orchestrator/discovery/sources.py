@@ -7,6 +7,7 @@ Leaves: the lines of its classes, of the names it assigns, and of the table name
 from __future__ import annotations
 
 import ast
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +19,7 @@ class Definitions:
     classes: by qualified name. assigned: names that the module itself assigns (imports do not
     count). tables: table names written as `Table("name", ...)` or `__tablename__ = "name"`.
     borrowers: classes that map a table made elsewhere (`__table__ = Other.__table__`).
+    made: tables whose name is put together (`Table(f"log_{year}", ...)`), as a pattern.
     strings: every string literal.
     """
 
@@ -25,6 +27,7 @@ class Definitions:
     assigned: dict[str, int] = field(default_factory=dict)
     tables: dict[str, int] = field(default_factory=dict)
     borrowers: set[str] = field(default_factory=set)
+    made: dict[str, int] = field(default_factory=dict)
     strings: dict[str, int] = field(default_factory=dict)
 
 
@@ -91,8 +94,22 @@ class _Reader(ast.NodeVisitor):
         match node.args:
             case [ast.Constant(str(table)), *_] if name.endswith("Table"):
                 self.found.tables.setdefault(table, node.lineno)
+            case [made, _, *_] if name.endswith("Table"):
+                self.found.made.setdefault(_pattern(made), node.lineno)
         self.generic_visit(node)
 
     def visit_Constant(self, node: ast.Constant) -> None:
         if isinstance(node.value, str):
             self.found.strings.setdefault(node.value, node.lineno)
+
+
+def _pattern(name: ast.expr) -> str:
+    """A regular expression for the values of an expression: of an f-string, what is fixed in it."""
+    if not isinstance(name, ast.JoinedStr):
+        return ".+"
+    return "".join(
+        re.escape(part.value)
+        if isinstance(part, ast.Constant) and isinstance(part.value, str)
+        else ".+"
+        for part in name.values
+    )

@@ -25,7 +25,6 @@ from sqlalchemy.orm import Mapper
 from orchestrator.config import Where
 from orchestrator.discovery.importing import LoadedApp, Recorder
 from orchestrator.discovery.namespaces import (
-    is_a,
     mappers_of,
     metadata_of,
     referred_by,
@@ -75,7 +74,7 @@ def _metadata(values: list[Any], mappers: list[Mapper[Any]]) -> Iterator[MetaDat
     for value in values:
         yield from metadata_of(value)
     for mapper in mappers:
-        yield from (table.metadata for table in mapper.tables if is_a(table, Table))
+        yield from (table.metadata for table in mapper.tables if isinstance(table, Table))
 
 
 def _reached(metadata: list[MetaData], origins: Origins) -> list[Table]:

@@ -52,7 +52,7 @@ class ModelTable:
 
     key: SQLAlchemy's table key. model: the mapped class's name, or None for a plain Table.
     app: "" for a table that stands outside of every app.
-    rule: which rule placed it, in words ("__bind_key__", "apps of bind audit", "default_bind", ...).
+    rule: which rule placed it, in words ("__bind_key__", "apps of bind audit", ...).
     """
 
     key: str
