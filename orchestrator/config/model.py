@@ -148,7 +148,9 @@ class Section(BaseModel):
     """A mapping of the file. A key without a value, or whose variable is empty, is as if absent;
     in `loud` keys an empty variable is a mistake instead (an empty URL connects to a default)."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, arbitrary_types_allowed=True, defer_build=True
+    )
     loud: ClassVar[frozenset[str]] = frozenset()
 
     @model_validator(mode="before")
