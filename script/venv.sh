@@ -25,7 +25,9 @@ need_ensurepip() {
         return 2
     fi
     echo "Installing $package ..." >&2
-    apt-get install -y -q "$package" >&2 || { apt-get update -q && apt-get install -y -q "$package"; } >&2
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get install -y -qq "$package" >/dev/null 2>&1 ||
+        { apt-get update -qq && apt-get install -y -qq "$package"; } >&2
 }
 
 make_venv() {
