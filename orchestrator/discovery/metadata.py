@@ -20,6 +20,7 @@ from sqlalchemy.sql.functions import next_value
 from sqlalchemy.sql.sqltypes import SchemaType
 from sqlalchemy.sql.visitors import iterate
 
+from orchestrator.discovery.namespaces import unique
 from orchestrator.discovery.placing import PlacedTable
 from orchestrator.discovery.types import MetaDataSet
 
@@ -42,13 +43,8 @@ class BindMetaData(MetaData):
             self._add_table(table.name, table.schema, table)
         for sequence in sequences:
             self._sequences[sequence._key] = sequence
-        types = {
-            id(column.type): column.type
-            for table in self.tables.values()
-            for column in table.columns
-            if isinstance(column.type, SchemaType) and column.type.metadata is not None
-        }
-        for one in types.values():
+        types = (one for table in self.tables.values() for one in _named_types(table))
+        for one in unique(types):
             event.listen(self, "before_create", one._on_metadata_create)
             event.listen(self, "after_drop", one._on_metadata_drop)
 
@@ -97,6 +93,15 @@ def _part(
         or (key not in elsewhere and sequence.info.get("bind_key", default_bind or bind) == bind)
     ]
     return BindMetaData(metadata, tables, sequences)
+
+
+def _named_types(table: Table) -> Iterable[SchemaType]:
+    """The types of a table that its MetaData makes (enums, domains), those inside arrays too."""
+    for column in table.columns:
+        for one in (column.type, getattr(column.type, "item_type", None)):
+            # Boolean is a SchemaType too, but nothing that a database makes: it has no metadata.
+            if isinstance(one, SchemaType) and hasattr(one, "metadata"):
+                yield one
 
 
 def _sequences_of(table: Table) -> Iterable[Sequence]:

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import (
     URL,
+    Boolean,
     CheckConstraint,
     Column,
     Connection,
@@ -136,7 +137,9 @@ def differences(connection: Connection, members: list[MetaData]) -> list[Any]:
 
 names = st.sampled_from(["one", "two", "three", "Four", "five_5", "select"])
 columns = st.lists(
-    st.sampled_from(["plain", "indexed", "unique", "enum", "default", "sequence", "comment"]),
+    st.sampled_from(
+        ["plain", "indexed", "unique", "enum", "default", "sequence", "comment", "boolean"]
+    ),
     unique=True,
 )
 tables = st.lists(
@@ -160,6 +163,8 @@ def column(what: str, table: str, kind: Enum) -> Column[Any]:
             return Column("indexed", String(10), index=True)
         case "unique":
             return Column("unique", Integer, unique=True)
+        case "boolean":
+            return Column("boolean", Boolean)
         case "default":
             return Column("default", Integer, server_default="7")
         case "comment":

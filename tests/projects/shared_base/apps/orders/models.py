@@ -1,6 +1,7 @@
 from decimal import Decimal
 
 from sqlalchemy import (
+    Boolean,
     CheckConstraint,
     Computed,
     Enum,
@@ -49,6 +50,8 @@ lines = Table(
     Column("order_id", ForeignKey(Order.id, ondelete="CASCADE"), nullable=False),
     Column("position", Integer, Sequence("line_positions"), nullable=False),
     Column("status", status),
+    Column("before", postgresql.ARRAY(status)),
+    Column("gift", Boolean),
     schema="sales",
     prefixes=["/* kept */"],
 )
