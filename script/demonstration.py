@@ -20,6 +20,7 @@ import time
 import tty
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from sqlalchemy import create_engine, make_url
 from sqlalchemy.pool import NullPool
@@ -183,8 +184,8 @@ def _psql(server: RunningServer) -> list[str]:
     escaped = str(url.password).replace("\\", r"\\").replace(":", r"\:")
     passwords.write_text(f"{url.host}:{url.port}:*:{url.username}:{escaped}\n")
     passwords.chmod(0o600)
-    where = f"host={url.host} port={url.port} user={url.username} dbname=shop passfile={passwords}"
-    return [*server.client, where]
+    place = f"{url.username}@{url.host}:{url.port}/shop"
+    return [*server.client, f"postgresql://{place}?passfile={quote(str(passwords))}"]
 
 
 def _mysql(server: RunningServer) -> list[str]:
