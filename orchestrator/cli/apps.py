@@ -9,11 +9,29 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import click
 from rich.text import Text
 from rich.tree import Tree
 
+from orchestrator.cli import options
+from orchestrator.cli.output import print_json, print_rich
 from orchestrator.config import Config
 from orchestrator.discovery import App, Models, ModelTable
+from orchestrator.execution.project import Project
+
+
+@click.command("apps", epilog="Example: orchestrator apps --json")
+@options.as_json
+@options.opened
+def command(project: Project, as_json: bool) -> None:
+    """Show the apps found, their tables, and the bind each table belongs to and why.
+
+    Models are imported; no database is touched.
+    """
+    if as_json:
+        print_json(tree_data(project.models, project.config))
+    else:
+        print_rich(render_tree(project.models, project.config))
 
 
 def render_tree(models: Models, config: Config) -> Tree:
@@ -33,7 +51,7 @@ def render_tree(models: Models, config: Config) -> Tree:
     return tree
 
 
-def as_json(models: Models, config: Config) -> dict[str, Any]:
+def tree_data(models: Models, config: Config) -> dict[str, Any]:
     """The same as plain data. Files are relative to the project's folder."""
     return {
         "apps": [

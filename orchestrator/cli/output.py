@@ -6,9 +6,12 @@ import json
 import re
 import sys
 from collections.abc import Iterable
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from orchestrator.errors import Problem
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 _URL_PASSWORD = re.compile(r"(?P<head>[a-z0-9+]+://[^\s:/@]*):[^\s@]+@", re.IGNORECASE)
 _SHORTEST_SECRET = 6
@@ -35,6 +38,17 @@ def redact(text: str) -> str:
 def say(text: str = "") -> None:
     """A line of the result, on stdout."""
     print(redact(text))
+
+
+def print_rich(renderable: RenderableType) -> None:
+    """A result that rich lays out, on stdout; its lines are as long as they need to be where nobody
+    looks on."""
+    from rich.console import Console  # only verbs that draw pay for it
+
+    console = Console(soft_wrap=not is_terminal(sys.stdout), highlight=False)
+    with console.capture() as capture:
+        console.print(renderable)
+    print(redact(capture.get()), end="")
 
 
 def note(text: str = "") -> None:

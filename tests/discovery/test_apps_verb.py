@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from rich.console import Console
 
-from orchestrator.cli.apps import as_json, render_tree
+from orchestrator.cli.apps import render_tree, tree_data
 from orchestrator.config import Config
 from orchestrator.discovery import discover
 
@@ -38,7 +38,7 @@ def test_the_tree_names_apps_tables_binds_and_rules(configure: Configure) -> Non
 
 def test_the_json_says_the_same(configure: Configure) -> None:
     config = configure("beginner", binds={"main": (), "spare": ()}, default_bind="main")
-    assert json.loads(json.dumps(as_json(discover(config), config))) == {
+    assert json.loads(json.dumps(tree_data(discover(config), config))) == {
         "apps": [
             {
                 "name": "users",
