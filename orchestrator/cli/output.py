@@ -41,14 +41,15 @@ def say(text: str = "") -> None:
 
 
 def print_rich(renderable: RenderableType) -> None:
-    """A result that rich lays out, on stdout; its lines are as long as they need to be where nobody
-    looks on."""
+    """A result that rich lays out, on stdout: as wide as the terminal, or as its lines need to be
+    where nobody looks on."""
     from rich.console import Console  # only verbs that draw pay for it
 
-    console = Console(soft_wrap=not is_terminal(sys.stdout), highlight=False)
+    console = Console(width=None if is_terminal(sys.stdout) else 1_000, highlight=False)
     with console.capture() as capture:
         console.print(renderable)
-    print(redact(capture.get()), end="")
+    for line in capture.get().splitlines():
+        say(line.rstrip())
 
 
 def note(text: str = "") -> None:
