@@ -13,10 +13,9 @@ from dataclasses import dataclass
 
 from orchestrator.config.document import Document, Table
 from orchestrator.config.flavour import Family
-from orchestrator.config.mistake import Mistake, meant, shown
+from orchestrator.config.mistake import meant, shown
 from orchestrator.config.types import Bind, Server, SourceKind, TenantEntry
 from orchestrator.config.urls import family_of
-from orchestrator.config.values import word
 from orchestrator.errors import Problem
 
 URL_KEYS = ("url", "url_file", "servers")
@@ -51,15 +50,6 @@ def problems_of(bind: Bind, document: Document) -> Iterator[Problem]:
     subject = Subject(bind, document)
     for rule in _RULES:
         yield from rule(subject)
-
-
-def _names(subject: Subject) -> Iterator[Problem]:
-    servers = subject.document.table("binds", subject.bind.name, "servers")
-    for keys, name in [((), subject.bind.name), *((("servers", one), one) for one in servers)]:
-        try:
-            word(name)
-        except Mistake as mistake:
-            yield subject.problem(keys, f"the name {mistake.what}", mistake.todo)
 
 
 def _one_way_to_connect(subject: Subject) -> Iterator[Problem]:
@@ -282,7 +272,6 @@ def _files(subject: Subject) -> Iterator[Problem]:
 
 
 _RULES: tuple[Callable[[Subject], Iterator[Problem]], ...] = (
-    _names,
     _one_way_to_connect,
     _flavour,
     _postgresql_only,

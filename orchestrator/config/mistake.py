@@ -45,7 +45,7 @@ def meant(name: str, known: Iterable[str]) -> str:
     """What to do about an unknown name: the closest known one, or all of them."""
     if secretive(name):
         return "Put the URL in quotes."
-    names = list(known)
+    names = [one for one in known if not secretive(one)]
     close = difflib.get_close_matches(name, names, n=1)
     if close:
         return f"Did you mean {shown(close[0])}?"

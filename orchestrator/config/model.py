@@ -79,7 +79,7 @@ Text = Annotated[str, BeforeValidator(values.filled_text), WithJsonSchema(PLAIN)
 Label = Annotated[str, BeforeValidator(values.text), WithJsonSchema(PLAIN)]
 Url = Annotated[str, BeforeValidator(values.url), WithJsonSchema({"type": "string"})]
 Path = Annotated[str, BeforeValidator(values.filled_text), WithJsonSchema({"type": "string"})]
-Word = Annotated[str, BeforeValidator(values.word), WithJsonSchema(PLAIN)]
+Name = Annotated[str, BeforeValidator(values.word)]
 Module = Annotated[str, BeforeValidator(values.dotted_name), WithJsonSchema({"type": "string"})]
 Object = Annotated[str, BeforeValidator(values.object_name), WithJsonSchema({"type": "string"})]
 Flag = Annotated[bool, BeforeValidator(values.flag), _json({"type": "boolean"})]
@@ -270,7 +270,7 @@ class TenantsSection(Section):
 class BindSection(ServerSection):
     """A logical database: apps, one revision history, one or many targets."""
 
-    servers: dict[str, ServerSection] | None = Field(
+    servers: dict[Name, ServerSection] | None = Field(
         default=None, description="Several servers by name, instead of url or url_file."
     )
     flavour: FlavourName | None = Field(
@@ -377,7 +377,7 @@ class FileSection(Section):
         default_factory=AppsSection, description="Which packages or modules hold the apps."
     )
     default_bind: Text | None = Field(default=None, description="Bind of models that name none.")
-    binds: dict[str, BindSection] = Field(
+    binds: dict[Name, BindSection] = Field(
         default_factory=dict, description="The logical databases, in the order they are applied."
     )
     rollout: RolloutSection = Field(

@@ -60,7 +60,7 @@ def word(value: object) -> str:
     found = filled_text(value)
     if not _WORD.fullmatch(found) or len(found) > _NAME_LENGTH:
         raise Mistake(
-            f"{shown(found)} cannot stand in a path and in a target's name",
+            f"the name {shown(found)} cannot stand in a path and in a target's name",
             "Use letters, digits, '_', '-' and '.', with a letter, digit or '_' at both ends, "
             f"{_NAME_LENGTH} at most.",
         )

@@ -10,7 +10,7 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy.engine import make_url
 
@@ -212,6 +212,7 @@ def test_names_stay_what_was_written(load: Load) -> None:
     assert tenants.entries[0].where.line == 7
 
 
+@settings(deadline=None)
 @given(st.text(alphabet=st.characters(codec="utf-8", exclude_categories=("Cs", "Cc"))))
 def test_passwords_from_variables_survive(
     tmp_path_factory: pytest.TempPathFactory, password: str

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+import pydantic
 import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
 from orchestrator.config.model import FileSection
-from orchestrator.config.schema import SCHEMA_FILE, json_schema, schema_text
+from orchestrator.config.schema import SCHEMA_FILE, schema_text
 from tests.config.example import EXAMPLE
 
-VALIDATOR = Draft202012Validator(json_schema())
+SHIPPED = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
+VALIDATOR = Draft202012Validator(SHIPPED)
 
 
 def _faults(text: str) -> list[str]:
     return [error.message for error in VALIDATOR.iter_errors(yaml.safe_load(text))]
 
 
+@pytest.mark.skipif(
+    tuple(int(part) for part in pydantic.VERSION.split(".")[:2]) < (2, 11),
+    reason="older pydantic writes the same models in another way; the file is made with a new one",
+)
 def test_the_file_is_current() -> None:
     assert SCHEMA_FILE.read_text(encoding="utf-8") == schema_text(), (
         "run: python -m orchestrator.config.schema"
@@ -26,7 +33,7 @@ def test_the_file_is_current() -> None:
 
 
 def test_it_is_a_schema() -> None:
-    Draft202012Validator.check_schema(json_schema())
+    Draft202012Validator.check_schema(SHIPPED)
 
 
 def test_it_takes_the_example() -> None:
@@ -41,13 +48,12 @@ def test_every_key_has_help() -> None:
             if not key.get("description"):
                 without.append(f"{path}.{name}")
 
-    schema = json_schema()
-    look(schema, "")
-    for name, section in schema["$defs"].items():
+    look(SHIPPED, "")
+    for name, section in SHIPPED["$defs"].items():
         look(section, name)
         assert section["description"], name
     assert without == []
-    assert FileSection.model_fields  # the loop above saw the models of today
+    assert set(SHIPPED["properties"]) == set(FileSection.model_fields)
 
 
 def test_it_takes_variables_everywhere() -> None:
