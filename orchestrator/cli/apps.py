@@ -28,6 +28,7 @@ def command(project: Project, as_json: bool) -> None:
 
     Models are imported; no database is touched.
     """
+    project.config.require(parts=["apps"], offline=project.config.binds)
     if as_json:
         print_json(tree_data(project.models, project.config))
     else:

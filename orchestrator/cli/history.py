@@ -38,6 +38,7 @@ def command(project: Project, binds: tuple[str, ...], verbose: bool, as_json: bo
 def histories_of(project: Project, binds: tuple[str, ...]) -> dict[str, History]:
     """The histories of the binds that --bind names, all by default."""
     chosen = selected_binds(project.config, Selection(binds=binds))
+    project.config.require(offline=[bind.name for bind in chosen])
     return dict(project.histories([bind.name for bind in chosen]))
 
 

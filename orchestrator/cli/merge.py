@@ -38,6 +38,7 @@ def command(
     name = bind or next(iter(config.binds))
     if name not in config.binds:
         raise UsageError(unknown_bind(config, name))
+    config.require(offline=[name])
     history = project.history(name)
     if not revisions and len(history.heads) < 2:
         say(f"bind {name}: {', '.join(history.heads) or 'no revisions'}; nothing to merge")

@@ -66,6 +66,7 @@ def command(
                 todo=f"Add --bind {chosen[0].name}.",
             )
         )
+    project.config.require(offline=[bind.name for bind in chosen])
     if empty:
         file = write_empty(project.history(chosen[0].name), project.alembic, wanted)
         say(f"{chosen[0].name}: {shown_path(project, file)}")

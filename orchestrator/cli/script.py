@@ -67,6 +67,7 @@ def write_sql(
             )
         )
     binds = {target.bind.name: target.bind for target in targets}
+    project.config.require(offline=binds)
     histories = project.histories(binds)
     goal = set_goal(project.config, histories, verb, written)
     starts = _starts(project, histories, verb, from_)

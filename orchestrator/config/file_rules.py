@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from orchestrator.config.bind_rules import problems_of
-from orchestrator.config.document import Document, dotted
+from orchestrator.config.document import Document, Items, Scalar, dotted
 from orchestrator.config.duplicates import Claim, Place, duplicates, place_of
 from orchestrator.config.mistake import meant, shown
 from orchestrator.config.types import Bind, Config, TenantEntry, TenantQuery
@@ -42,11 +42,12 @@ def _known_binds(config: Config, document: Document) -> Iterator[Problem]:
     if config.default_bind is not None:
         mentions.append((config.default_bind, ("default_bind",)))
     for name, bind in config.binds.items():
-        written = document.at(("binds", name, "depends_on"))
-        listed = len(written) if isinstance(written, list) else 0
+        # As written: Bind.depends_on also has the bind that a tenants query asks.
+        listed = document.at(("binds", name, "depends_on"))
         mentions += [
-            (other, ("binds", name, "depends_on", index))
-            for index, other in enumerate(_listed(document, name)[:listed])
+            (one.text, ("binds", name, "depends_on", index))
+            for index, one in enumerate(listed if isinstance(listed, Items) else ())
+            if isinstance(one, Scalar)
         ]
         query = bind.tenants.value if bind.tenants else None
         if isinstance(query, TenantQuery):
@@ -54,11 +55,6 @@ def _known_binds(config: Config, document: Document) -> Iterator[Problem]:
     for other, keys in mentions:
         if other not in known:
             yield document.problem(keys, f"there is no bind {shown(other)}", meant(other, known))
-
-
-def _listed(document: Document, bind: str) -> list[str]:
-    written = document.at(("binds", bind, "depends_on"))
-    return [getattr(one, "text", "") for one in written] if isinstance(written, list) else []
 
 
 def _no_cycles(config: Config, document: Document) -> Iterator[Problem]:

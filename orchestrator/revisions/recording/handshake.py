@@ -39,6 +39,8 @@ def standing_in(version: str, folder: Path) -> Iterator[None]:
         threading.Thread(target=_accept, args=(listener, version), daemon=True).start()
         yield
     finally:
+        with suppress(OSError):
+            listener.shutdown(socket.SHUT_RDWR)  # Closing alone does not wake its accept().
         listener.close()
 
 

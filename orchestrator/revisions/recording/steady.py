@@ -23,4 +23,4 @@ def install() -> None:
 def _keep_order(_index: Index, parent: Any) -> None:
     # Called after each index, so the plain set holds one at the most when it is replaced.
     if isinstance(parent, Table) and not isinstance(parent.indexes, OrderedSet):
-        parent.indexes = OrderedSet(parent.indexes)  # type: ignore[assignment]
+        parent.indexes = OrderedSet(parent.indexes)

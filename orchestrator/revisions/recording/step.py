@@ -51,12 +51,13 @@ def record_step(
     tape = new_tape(script, stand_in.flavour)
     with (
         recording_connection(stand_in, tape) as connection,
-        _RecordingEnvironment(source, tape) as environment,
+        _watched_environment(source, tape) as environment,
     ):
         options = {**source.options, "transaction_per_migration": True}
         environment.configure(connection=connection, **options)
-        context = environment.get_context()
+        context: Any = environment.get_context()
         context.__class__ = _RecordingContext
+        context.tape = tape
         with Operations.context(context):
             # Entered as run_migrations() does, but never left: a step that has ended in the middle
             # has nothing to commit, and what follows is no part of it.
@@ -81,10 +82,15 @@ def _run(tape: Tape, function: Callable[[], object]) -> None:
         # SQLAlchemy itself found out that the answer is a stand-in.
         tape.note("reads-result", "it reads rows", _line_of(error, tape.file))
     except BaseException as error:  # sys.exit() in a revision ends the revision, not the recorder.
-        lines = str(error).splitlines() or [""]
-        tape.note("raises", f"{type(error).__name__}: {lines[0]}", _line_of(error, tape.file))
+        tape.note("raises", _told(error), _line_of(error, tape.file))
     finally:
         tape.running = False
+
+
+def _told(error: BaseException) -> str:
+    """What was raised, on one line."""
+    lines = str(error).splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
 def _line_of(error: BaseException, file: Path) -> str:
@@ -94,38 +100,36 @@ def _line_of(error: BaseException, file: Path) -> str:
     return str(file)
 
 
-class _RecordingEnvironment(EnvironmentContext):
-    """Alembic's `context`, for revisions that ask it things."""
+def _watched_environment(source: RevisionSource, tape: Tape) -> EnvironmentContext:
+    """Alembic's `context`, for revisions that ask it things.
 
-    def __init__(self, source: RevisionSource, tape: Tape) -> None:
-        super().__init__(source.alembic, source.script)
-        self.tape = tape
-        self.tenancy = source.tenancy
+    Not a subclass: Alembic installs the functions of `alembic.context` for its own class alone.
+    """
+    environment: Any = EnvironmentContext(source.alembic, source.script)
+    x_argument = environment.get_x_argument
 
-    def __enter__(self) -> _RecordingEnvironment:
-        super().__enter__()
-        return self
+    def is_offline_mode() -> bool:
+        tape.live("asks-offline", "it calls is_offline_mode()")
 
-    def is_offline_mode(self) -> bool:
-        """Whether --sql was given: neither answer would be right."""
-        self.tape.live("asks-offline", "it calls is_offline_mode()")
+    def get_x_argument(as_dictionary: bool = False) -> Any:
+        if source.tenancy:
+            tape.live("reads-tenant", "it reads the -x arguments, which name the tenant")
+        return x_argument(as_dictionary=as_dictionary)
 
-    def get_x_argument(self, as_dictionary: bool = False) -> Any:
-        """The -x arguments, which name the tenant in a bind with tenants."""
-        if self.tenancy:
-            self.tape.live("reads-tenant", "it reads the -x arguments, which name the tenant")
-        return super().get_x_argument(as_dictionary=as_dictionary)
+    environment.is_offline_mode = is_offline_mode
+    environment.get_x_argument = get_x_argument
+    watched: EnvironmentContext = environment
+    return watched
 
 
 class _RecordingContext(MigrationContext):
     """A MigrationContext that notices who asks whether it is offline."""
 
+    tape: Tape
+
     @property
     def as_sql(self) -> bool:  # type: ignore[override]
         """False; Alembic itself reads it all the time."""
-        environment = self.environment_context
-        if isinstance(environment, _RecordingEnvironment) and not asked_by_library(
-            sys._getframe(1)
-        ):
-            environment.tape.live("asks-offline", "it reads as_sql")
+        if not asked_by_library(sys._getframe(1)):
+            self.tape.live("asks-offline", "it reads as_sql")
         return False
