@@ -6,14 +6,21 @@ database, where each tenant has one on PostgreSQL); one denied or broken target 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy.engine import URL, Connection
 from sqlalchemy.exc import DBAPIError
 
-from orchestrator.fleet.engines import failed_state, first_line, make_engine, target_url
+from orchestrator.config import Flavour
+from orchestrator.fleet.engines import (
+    failed_state,
+    first_line,
+    flavour_of,
+    make_engine,
+    target_url,
+)
 from orchestrator.fleet.types import State, Target
 
 BATCH = 250
@@ -33,8 +40,26 @@ class _Place:
     table: str
 
 
+@dataclass(frozen=True, slots=True)
+class FleetState:
+    """What the servers of some targets tell.
+
+    states: in the order of the targets. flavours: of each server that answered, by the names of
+    bind and server.
+    """
+
+    states: tuple[State, ...] = ()
+    flavours: Mapping[tuple[str, str], Flavour] = field(default_factory=dict)
+
+
 def read_states(targets: Sequence[Target]) -> tuple[State, ...]:
     """The state of each target, in the order given. Never raises for what a server says."""
+    return read_fleet(targets).states
+
+
+def read_fleet(targets: Sequence[Target]) -> FleetState:
+    """The states of these targets, and the flavours of their servers. Never raises for what a
+    server says."""
     groups: dict[tuple[URL, bool], list[_Place]] = {}
     for index, target in enumerate(targets):
         url, container = _where(target)
@@ -42,10 +67,19 @@ def read_states(targets: Sequence[Target]) -> tuple[State, ...]:
             _Place(index, container, target.bind.version_table)
         )
     found: dict[int, State] = {}
+    flavours: dict[tuple[str, str], Flavour] = {}
     with ThreadPoolExecutor(max_workers=THREADS) as threads:
-        for states in threads.map(lambda item: _read_group(item[0][0], item[1]), groups.items()):
+        for states, flavour in threads.map(
+            lambda item: _read_group(item[0][0], item[1]), groups.items()
+        ):
             found.update(states)
-    return tuple(found[index] for index in range(len(targets)))
+            if flavour is not None:
+                flavours.update({_server(targets[index]): flavour for index in states})
+    return FleetState(tuple(found[index] for index in range(len(targets))), flavours)
+
+
+def _server(target: Target) -> tuple[str, str]:
+    return target.bind.name, target.server.name
 
 
 def read_state(target: Target) -> State:
@@ -65,7 +99,7 @@ def _where(target: Target) -> tuple[URL, str | None]:
     return url.set(database=""), target.database or url.database
 
 
-def _read_group(url: URL, places: Sequence[_Place]) -> dict[int, State]:
+def _read_group(url: URL, places: Sequence[_Place]) -> tuple[dict[int, State], Flavour | None]:
     engine = make_engine(url)
     try:
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
@@ -73,10 +107,10 @@ def _read_group(url: URL, places: Sequence[_Place]) -> dict[int, State]:
             found: dict[int, State] = {}
             for first in range(0, len(places), BATCH):
                 found.update(reader(connection, places[first : first + BATCH]))
-            return found
+            return found, flavour_of(connection)
     except DBAPIError as error:
         state = failed_state(error)
-        return {place.index: state for place in places}
+        return {place.index: state for place in places}, None
     finally:
         engine.dispose()
 
