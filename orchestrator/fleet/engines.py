@@ -43,14 +43,8 @@ def make_engine(url: URL, search_path: Sequence[str] = ()) -> Engine:
     committed before SQLAlchemy sees the connection: a SET inside the transaction that Alembic finds
     open would make it leave the commit to somebody else.
     """
-    family = url.get_backend_name()
-    arguments: dict[str, Any] = {}
-    if "connect_timeout" not in url.query:
-        arguments["connect_timeout"] = CONNECT_SECONDS
-    if family == "postgresql" and "application_name" not in url.query:
-        arguments["application_name"] = "orchestrator"
     try:
-        engine = create_engine(url, poolclass=NullPool, connect_args=arguments)
+        engine = create_engine(url, poolclass=NullPool, connect_args=connect_arguments(url))
     except (NoSuchModuleError, ImportError) as error:
         raise DatabaseError(
             Problem(
@@ -71,6 +65,14 @@ def make_engine(url: URL, search_path: Sequence[str] = ()) -> Engine:
             connection.autocommit = before
 
     return engine
+
+
+def connect_arguments(url: URL) -> dict[str, Any]:
+    """The driver's arguments that every connection gets, where the URL does not say otherwise."""
+    given: dict[str, Any] = {"connect_timeout": CONNECT_SECONDS}
+    if url.get_backend_name() == "postgresql":
+        given["application_name"] = "orchestrator"
+    return {name: value for name, value in given.items() if name not in url.query}
 
 
 @contextmanager
@@ -147,9 +149,11 @@ def failed_state(error: DBAPIError) -> State:
 
 def first_line(error: DBAPIError) -> str:
     """The server's own message, on one line, without SQLAlchemy's wrapping."""
-    original = error.orig
-    if original is None:
-        return str(error).splitlines()[0]
+    return str(error).splitlines()[0] if error.orig is None else driver_message(error.orig)
+
+
+def driver_message(original: BaseException) -> str:
+    """The server's own message, on one line, out of a driver's exception."""
     if len(original.args) > 1 and isinstance(original.args[0], int):
         return f"{original.args[1]} ({original.args[0]})"
     diagnosis = getattr(original, "diag", None)
@@ -157,7 +161,8 @@ def first_line(error: DBAPIError) -> str:
         parts = [diagnosis.message_primary]
         parts += [f"detail: {diagnosis.message_detail}"] if diagnosis.message_detail else []
         parts += [f"hint: {diagnosis.message_hint}"] if diagnosis.message_hint else []
-        return " ".join("; ".join(parts).split()) + f" ({original.pgcode})"  # type: ignore[attr-defined]
+        code = getattr(original, "pgcode", "")
+        return " ".join("; ".join(parts).split()) + f" ({code})"
     return " ".join(str(original).split())
 
 

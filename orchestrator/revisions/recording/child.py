@@ -27,6 +27,7 @@ from orchestrator.revisions.recording import guards, messages, steady
 from orchestrator.revisions.recording.connection import StandIn
 from orchestrator.revisions.recording.dialects import server_version
 from orchestrator.revisions.recording.handshake import standing_in
+from orchestrator.revisions.recording.inputs import Inputs
 from orchestrator.revisions.recording.messages import CompileRequest, Pretence, RecordedStep
 from orchestrator.revisions.recording.step import RevisionSource, new_tape, record_step
 from orchestrator.revisions.tree import (

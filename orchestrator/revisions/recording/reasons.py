@@ -19,6 +19,7 @@ ReasonName = Literal[
     "not-a-statement",
     "opens-connection",
     "reaches-outside",
+    "version-callback",
     "time-limit",
     "raises",
 ]
@@ -38,6 +39,7 @@ REASONS: Mapping[ReasonName, str] = MappingProxyType(
         " a change of database)",
         "opens-connection": "it opens a database connection of its own",
         "reaches-outside": "it starts a program, writes a file, or talks to the network",
+        "version-callback": "env.py passes on_version_apply, which must be called with a connection",
         "time-limit": "recording it took too long",
         "raises": "it raises an exception, and would when it runs on a server too",
     }

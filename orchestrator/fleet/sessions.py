@@ -1,0 +1,248 @@
+"""Driver sessions that are kept and used for one target after the other.
+
+Enters: a server's URL.  Leaves: a Session that sends texts exactly as they are, several statements
+in one round trip, and starts afresh for each target.  No SQLAlchemy between it and the driver.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any
+
+from sqlalchemy.engine import URL
+
+from orchestrator.fleet.engines import connect_arguments
+
+REPLAYING_DRIVERS = ("psycopg2", "pymysql")
+"""The drivers whose literals the recorder writes, and which send a text as it is."""
+
+# What DISCARD ALL does (PostgreSQL 18 manual, "DISCARD"), which may not stand in a batch itself.
+_RESET_POSTGRESQL = (
+    "SET SESSION AUTHORIZATION DEFAULT; RESET ALL; CLOSE ALL; UNLISTEN *; "
+    "SELECT pg_advisory_unlock_all(); DISCARD PLANS; DISCARD SEQUENCES; DISCARD TEMP"
+)
+# MySQL client/server protocol, COM_RESET_CONNECTION (MySQL 5.7.3, MariaDB 10.2.4).
+_COM_RESET_CONNECTION = 0x1F
+_BATCH_CHARACTERS = 1_000_000
+
+
+class SendError(Exception):
+    """A statement was refused, or the connection was lost.
+
+    error: the driver's exception. statement: the text that failed, "" when it is not known.
+    done: how many statements of the batch had run.
+    """
+
+    def __init__(self, error: Exception, statement: str = "", done: int = 0) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.statement = statement
+        self.done = done
+
+
+class Session(ABC):
+    """One connection. It belongs to one thread at a time."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+        self._used = False
+
+    @abstractmethod
+    def enter(self, schema: str | None, search_path: Sequence[str], database: str | None) -> None:
+        """Start afresh in a schema (PostgreSQL) or a database (MySQL)."""
+
+    @abstractmethod
+    def batch(self, statements: Sequence[str]) -> list[int]:
+        """Send statements in as few round trips as there can be; gives their row counts where the
+        driver tells. Raises SendError."""
+
+    @abstractmethod
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """The rows of a query. Raises SendError."""
+
+    @abstractmethod
+    def cancel(self) -> None:
+        """Cancel the running statement; called from another thread."""
+
+    @property
+    @abstractmethod
+    def lost(self) -> bool:
+        """Whether the connection is gone."""
+
+    def close(self) -> None:
+        """End the session, in whatever state it is."""
+        with suppress(Exception):
+            self._connection.close()
+
+
+class PostgreSQLSession(Session):
+    """psycopg2 outside transactions of its own: the texts bring BEGIN and COMMIT."""
+
+    _entering = ""
+
+    def enter(self, schema: str | None, search_path: Sequence[str], database: str | None) -> None:
+        """Nothing is sent yet: it goes before the first batch, in the same round trip."""
+        parts = [_RESET_POSTGRESQL] if self._used else []
+        path = [schema, *search_path] if schema else list(search_path)
+        if path:
+            quoted = ", ".join('"' + name.replace('"', '""') + '"' for name in path if name)
+            parts.append(f"SET search_path = {quoted}")
+        self._entering = "; ".join(parts) + (";\n" if parts else "")
+        self._used = True
+
+    def batch(self, statements: Sequence[str]) -> list[int]:
+        text = self._entering + "\n;\n".join(statements)
+        with self._connection.cursor() as cursor:
+            try:
+                cursor.execute(text)
+            except self._error as error:
+                # An aborted batch took the SET of its beginning back with it.
+                raise SendError(error) from error
+        self._entering = ""
+        return []
+
+    def single(self, statement: str) -> None:
+        """Send one statement in a round trip of its own, as statements outside transactions need.
+        Raises SendError."""
+        if self._entering:
+            self.batch(["SELECT 1"])
+        with self._connection.cursor() as cursor:
+            try:
+                cursor.execute(statement)
+            except self._error as error:
+                raise SendError(error, statement) from error
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        with self._connection.cursor() as cursor:
+            try:
+                cursor.execute(self._entering + query)
+                found: list[tuple[Any, ...]] = cursor.fetchall()
+            except self._error as error:
+                raise SendError(error, query) from error
+        self._entering = ""
+        return found
+
+    def cancel(self) -> None:
+        self._connection.cancel()
+
+    def rollback(self) -> None:
+        """End a transaction that failed, where the connection still lives."""
+        with suppress(self._error), self._connection.cursor() as cursor:
+            cursor.execute("ROLLBACK")
+
+    @property
+    def lost(self) -> bool:
+        return bool(self._connection.closed)
+
+    @property
+    def _error(self) -> type[Exception]:
+        import psycopg2  # the driver of this session only
+
+        return psycopg2.Error
+
+
+class MySQLSession(Session):
+    """PyMySQL with several statements in a text."""
+
+    def __init__(self, connection: Any, again: Callable[[], Any]) -> None:
+        """again: opens a second connection like this one, for `cancel`."""
+        super().__init__(connection)
+        self._again = again
+
+    def enter(self, schema: str | None, search_path: Sequence[str], database: str | None) -> None:
+        del schema, search_path  # PostgreSQL's.
+        try:
+            if self._used:
+                self._connection._execute_command(_COM_RESET_CONNECTION, b"")
+                self._connection._read_ok_packet()
+            self._used = True
+            quoted = "`" + (database or "").replace("`", "``") + "`"
+            self._send(["SET NAMES utf8mb4", *([f"USE {quoted}"] if database else [])])
+        except self._error as error:
+            raise SendError(error) from error
+
+    def batch(self, statements: Sequence[str]) -> list[int]:
+        counts: list[int] = []
+        pending: list[str] = []
+        for statement in statements:
+            bare = statement.rstrip().rstrip(";")
+            # The server would read an empty statement behind a semicolon and a comment.
+            alone = ";" in bare or len(bare) > _BATCH_CHARACTERS
+            if pending and (alone or sum(map(len, pending)) > _BATCH_CHARACTERS):
+                counts += self._sent(pending, len(counts))
+                pending = []
+            pending.append(statement if alone else bare)
+            if alone:
+                counts += self._sent(pending, len(counts))
+                pending = []
+        return counts + (self._sent(pending, len(counts)) if pending else [])
+
+    def _sent(self, statements: Sequence[str], before: int) -> list[int]:
+        done: list[int] = []
+        try:
+            return self._send(statements, done)
+        except self._error as error:
+            raise SendError(error, statements[len(done)], before + len(done)) from error
+
+    def _send(self, statements: Sequence[str], done: list[int] | None = None) -> list[int]:
+        counts = done if done is not None else []
+        with self._connection.cursor() as cursor:
+            cursor.execute("\n;\n".join(statements))
+            counts.append(cursor.rowcount)
+            while cursor.nextset():
+                counts.append(cursor.rowcount)
+        return counts
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        with self._connection.cursor() as cursor:
+            try:
+                cursor.execute(query)
+                return list(cursor.fetchall())
+            except self._error as error:
+                raise SendError(error, query) from error
+
+    def cancel(self) -> None:
+        # From a second session (MySQL 8.4 manual, 15.7.8.4 "KILL Statement").
+        helper = self._again()
+        try:
+            with helper.cursor() as cursor:
+                cursor.execute(f"KILL QUERY {int(self._connection.thread_id())}")
+        finally:
+            helper.close()
+
+    @property
+    def lost(self) -> bool:
+        return not self._connection.open
+
+    @property
+    def _error(self) -> type[Exception]:
+        import pymysql  # the driver of this session only
+
+        return pymysql.MySQLError
+
+
+def open_session(url: URL) -> Session:
+    """Connect with the URL's own driver, one of REPLAYING_DRIVERS. Raises SendError."""
+    dialect = url.get_dialect()()
+    driver = dialect.import_dbapi()
+    arguments, named = dialect.create_connect_args(url)
+    named = {**connect_arguments(url), **named}
+    try:
+        if url.get_backend_name() == "postgresql":
+            named.setdefault("client_encoding", "utf8")
+            connection = driver.connect(*arguments, **named)
+            connection.autocommit = True
+            return PostgreSQLSession(connection)
+        from pymysql.constants import CLIENT  # this family's driver only
+
+        flag = int(named.pop("client_flag", 0)) | CLIENT.MULTI_STATEMENTS
+        named.setdefault("charset", "utf8mb4")
+
+        def again() -> Any:
+            return driver.connect(*arguments, client_flag=flag, autocommit=True, **named)
+
+        return MySQLSession(again(), again)
+    except driver.Error as error:
+        raise SendError(error) from error
