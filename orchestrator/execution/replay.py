@@ -32,6 +32,10 @@ _TRANSACTION_WORDS = re.compile(
 )
 
 
+CompiledStep = tuple[Step, Sequence[Segment]]
+"""A step with its recorded segments."""
+
+
 class ReplayFailed(Exception):
     """The server refused. statement: the one it refused, "" when it is not known. lost: the
     connection is gone. kept: statements of this step that stay done (no transactional DDL)."""
@@ -79,24 +83,38 @@ def enter(session: Session, place: Place) -> None:
 
 
 def replay(
-    session: Session,
-    place: Place,
-    step: Step,
-    segments: Sequence[Segment],
-    expected: tuple[str, ...],
+    session: Session, place: Place, steps: Sequence[CompiledStep], expected: tuple[str, ...]
 ) -> None:
-    """Run one step where the version table holds `expected`.
+    """Run steps where the version table holds `expected`: each revision in its own transaction,
+    or, with several, all in one where the server's DDL is transactional.
 
     Raises Moved when it holds something else (nothing was run then), and ReplayFailed.
     """
-    rows = list(version_statements(place, step.changes))
     # A table that is there stays as it is; one that is not is made with the first step.
     create = [] if expected else [create_version_table(place)]
+    rows = [list(version_statements(place, step.changes)) for step, _segments in steps]
     if isinstance(session, PostgreSQLSession):
-        _postgresql(session, place, transactions(segments, rows), create, expected)
-    else:
-        assert isinstance(session, MySQLSession)
-        _mysql(session, place, segments, rows, create, expected)
+        parts = [
+            part
+            for (_step, segments), changes in zip(steps, rows, strict=True)
+            for part in transactions(segments, changes)
+        ]
+        _postgresql(session, place, _joined(parts) if len(steps) > 1 else parts, create, expected)
+        return
+    assert isinstance(session, MySQLSession)
+    for (_step, segments), changes in zip(steps, rows, strict=True):
+        _mysql(session, place, segments, changes, create, expected)
+
+
+def _joined(parts: Sequence[Segment]) -> list[Segment]:
+    """Transactions that follow one another, as one."""
+    found: list[Segment] = []
+    for part in parts:
+        if found and found[-1].transactional and part.transactional:
+            found[-1] = Segment((*found[-1].statements, *part.statements))
+        else:
+            found.append(part)
+    return found
 
 
 def _postgresql(

@@ -1,0 +1,179 @@
+"""One target along its path: compiled steps replayed, live ones handed to a worker, in order.
+
+Enters: a cohort's steps and one of its targets.  Leaves: an Outcome; a failure is in it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from orchestrator.config import Flavour
+from orchestrator.errors import OrchestratorError
+from orchestrator.execution.live import LiveStep, LiveWorkers
+from orchestrator.execution.replay import Moved, ReplayFailed, enter, replay
+from orchestrator.execution.sessions import SessionStore
+from orchestrator.execution.types import Failure, Outcome
+from orchestrator.fleet.sessions import SendError, Session
+from orchestrator.fleet.types import Target
+from orchestrator.planning.plan import PlanStep
+from orchestrator.planning.statements import Place, place_of, states_along
+
+
+@dataclass(frozen=True)
+class Drive:
+    """What a run gives to every target: where sessions come from, the workers, and who listens."""
+
+    sessions: SessionStore
+    workers: LiveWorkers
+    stopping: Callable[[], bool] = lambda: False
+    on_step: Callable[[Target, str], None] = lambda _target, _revision: None
+
+
+@dataclass
+class _Trip:
+    """Where a target is on its path."""
+
+    target: Target
+    place: Place
+    states: list[tuple[str, ...]]
+    started: float = field(default_factory=time.monotonic)
+    at: int = 0
+    begun: int = 0
+    taken: list[str] = field(default_factory=list)
+
+    @property
+    def rows(self) -> tuple[str, ...]:
+        return self.states[self.at]
+
+    def advance(self, revision: str) -> None:
+        self.at += 1
+        self.taken.append(revision)
+
+    def move_to(self, rows: tuple[str, ...]) -> bool:
+        """Go on from where somebody else brought the target, when that is on the path."""
+        later = [index for index, state in enumerate(self.states) if state == rows]
+        if not later or later[0] <= self.at:
+            return False
+        self.at = later[0]
+        return True
+
+    def outcome(self, result: str, failure: Failure | None = None) -> Outcome:
+        return Outcome(
+            self.target,
+            result,  # type: ignore[arg-type]
+            self.states[self.begun],
+            self.rows,
+            tuple(self.taken),
+            failure,
+            time.monotonic() - self.started,
+        )
+
+
+def drive(
+    context: Drive,
+    target: Target,
+    flavour: Flavour,
+    state: tuple[str, ...],
+    steps: Sequence[PlanStep],
+) -> Outcome:
+    """Take one target from a state through all steps. Never raises for what a server says."""
+    place = place_of(target, flavour)
+    trip = _Trip(target, place, states_along(state, [one.step.changes for one in steps]))
+    while trip.at < len(steps):
+        if context.stopping():
+            return trip.outcome("not-started")
+        ended = (
+            _live(context, trip, steps)
+            if _runs_live(target, steps[trip.at], steps)
+            else _compiled(context, trip, steps)
+        )
+        if ended is not None:
+            return ended
+    return trip.outcome("done" if trip.taken else "unchanged")
+
+
+def _runs_live(target: Target, step: PlanStep, steps: Sequence[PlanStep]) -> bool:
+    """A path in one transaction runs whole on one side: live when any of its steps is."""
+    if target.bind.transaction == "path":
+        return any(one.live for one in steps)
+    return step.live
+
+
+def _live(context: Drive, trip: _Trip, steps: Sequence[PlanStep]) -> Outcome | None:
+    """Run the next live step in a worker; the whole rest where the path is one transaction."""
+    group = _together(trip, steps)
+    context.on_step(trip.target, group[0].step.revision)
+    outcome = context.workers.run(
+        LiveStep(trip.target, tuple((one.step.revision, one.step.direction) for one in group))
+    )
+    if outcome.result != "done":
+        return trip.outcome("failed", outcome.failure)
+    for one in group:
+        trip.advance(one.step.revision)
+    return None
+
+
+def _compiled(context: Drive, trip: _Trip, steps: Sequence[PlanStep]) -> Outcome | None:
+    """Replay compiled steps in one session, up to the next live one."""
+    try:
+        with context.sessions.lend(trip.target) as session:
+            enter(session, trip.place)
+            while trip.at < len(steps) and not _runs_live(trip.target, steps[trip.at], steps):
+                if context.stopping():
+                    return trip.outcome("not-started")
+                group = _together(trip, steps)
+                context.on_step(trip.target, group[0].step.revision)
+                ended = _replay(session, trip, group)
+                if ended is not None:
+                    return ended
+    except SendError as error:
+        return trip.outcome("failed", Failure(str(error.error)))
+    except ReplayFailed as error:
+        return trip.outcome("failed", Failure(error.message))
+    except OrchestratorError as error:
+        problem = error.problems[0]
+        return trip.outcome("failed", Failure(problem.what, where=problem.where, todo=problem.todo))
+    return None
+
+
+def _together(trip: _Trip, steps: Sequence[PlanStep]) -> Sequence[PlanStep]:
+    """The steps of the next transaction: one revision, or the rest of the path where the bind says
+    so. MySQL's DDL commits by itself, so there it is one revision in any case (as Alembic has it).
+    """
+    whole = trip.target.bind.transaction == "path" and trip.place.flavour.family == "postgresql"
+    return steps[trip.at :] if whole else steps[trip.at : trip.at + 1]
+
+
+def _replay(session: Session, trip: _Trip, group: Sequence[PlanStep]) -> Outcome | None:
+    step = group[0]
+    try:
+        replay(
+            session, trip.place, [(one.step, one.recording.segments) for one in group], trip.rows
+        )
+    except Moved as moved:
+        if trip.move_to(moved.rows):
+            return None
+        return trip.outcome(
+            "failed",
+            Failure(
+                f"it stands at {moved}, and the plan was made for "
+                f"{', '.join(trip.rows) or 'base'}: somebody else changed it",
+                step.step.revision,
+                todo="Run the command again to plan from where it is.",
+            ),
+        )
+    except ReplayFailed as error:
+        kept = (
+            f"{error.kept} statements of this revision stay done: the server commits DDL at once."
+            if error.kept
+            else ""
+        )
+        failure = Failure(
+            error.message, step.step.revision, str(step.step.file), error.statement, kept
+        )
+        return trip.outcome("failed", failure)
+    for one in group:
+        trip.advance(one.step.revision)
+    return None
