@@ -12,10 +12,11 @@ from pathlib import Path
 
 from orchestrator.config import Where
 from orchestrator.revisions.recording.children import record
+from orchestrator.revisions.recording.inputs import InputDigests
 from orchestrator.revisions.recording.messages import CompileRequest, Pretence, RecordedStep
 from orchestrator.revisions.types import LiveReason, Recording, Segment
 
-__all__ = ["CompileRequest", "compile_steps"]
+__all__ = ["CompileRequest", "compile_steps", "compile_with_inputs"]
 
 _A_YEAR_A_MONTH_AND_A_DAY = 397 * 86_400 + 3_661.0
 """How far the clocks of the two recordings are apart. Not one day: then a revision that writes this
@@ -33,13 +34,23 @@ def compile_steps(request: CompileRequest) -> tuple[Recording, ...]:
     Raises the errors of loading the project (ConfigError, EnvironmentScriptError, DiscoveryError,
     HistoryError), and RecordingError when the recording processes cannot be used.
     """
+    return compile_with_inputs(request)[0]
+
+
+def compile_with_inputs(
+    request: CompileRequest,
+) -> tuple[tuple[Recording, ...], InputDigests]:
+    """As compile_steps, with what the recordings were made from beside the revision files."""
     if not request.steps:
-        return ()
+        return (), InputDigests()
     first, second = record(request, _PRETENCES)
-    return tuple(
+    recordings = tuple(
         Recording(revision, direction, *_compare(one, other))
-        for (revision, direction), one, other in zip(request.steps, first, second, strict=True)
+        for (revision, direction), one, other in zip(
+            request.steps, first.steps, second.steps, strict=True
+        )
     )
+    return recordings, first.inputs | second.inputs
 
 
 def _compare(

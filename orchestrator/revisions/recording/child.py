@@ -18,7 +18,7 @@ from typing import Any
 
 import time_machine
 
-from orchestrator.config import Flavour
+from orchestrator.config import Config, Flavour
 from orchestrator.config.load import load_config
 from orchestrator.discovery import discover
 from orchestrator.errors import OrchestratorError
@@ -27,8 +27,9 @@ from orchestrator.revisions.recording import guards, messages, steady
 from orchestrator.revisions.recording.connection import StandIn
 from orchestrator.revisions.recording.dialects import server_version
 from orchestrator.revisions.recording.handshake import standing_in
-from orchestrator.revisions.recording.inputs import Inputs
+from orchestrator.revisions.recording.inputs import Inputs, keyed_files
 from orchestrator.revisions.recording.messages import CompileRequest, Pretence, RecordedStep
+from orchestrator.revisions.recording.reasons import REASONS, ReasonName
 from orchestrator.revisions.recording.step import RevisionSource, new_tape, record_step
 from orchestrator.revisions.tree import (
     alembic_config,
@@ -60,18 +61,32 @@ def _messages(
     request: CompileRequest, pretence: Pretence, folder: Path
 ) -> Iterator[dict[str, Any]]:
     try:
-        source = _load(request, pretence)
+        config = load_config(request.config_file, root=request.root)
+        inputs = Inputs(config.root, keyed_files(config))
+        inputs.watch()
+        source = _load(config, request, pretence)
     except OrchestratorError as error:
         yield messages.failed(error)
         return
+    yield messages.used(inputs.news())
     with _standing_in(request.flavour, folder):
         socket = folder if request.flavour.family == "postgresql" else None
         stand_in = StandIn(request.flavour, request.dialect, pretence.target, socket)
         for revision, direction in request.steps:
             file = new_tape(source.script.get_revision(revision), request.flavour).file
             yield messages.started(file)
+            if source.options.get("on_version_apply"):
+                yield messages.recorded(_called_back(config))
+                continue
             tape = record_step(source, stand_in, revision, direction)
+            yield messages.used(inputs.news())
             yield messages.recorded(RecordedStep.of(tape))
+
+
+def _called_back(config: Config) -> RecordedStep:
+    """What every step is in a project that wants to be called as versions change."""
+    reason: ReasonName = "version-callback"
+    return RecordedStep(reasons=((reason, str(config.migrations / "env.py"), REASONS[reason]),))
 
 
 def _standing_in(flavour: Flavour, folder: Path) -> AbstractContextManager[None]:
@@ -81,9 +96,8 @@ def _standing_in(flavour: Flavour, folder: Path) -> AbstractContextManager[None]
     return nullcontext()
 
 
-def _load(request: CompileRequest, pretence: Pretence) -> RevisionSource:
+def _load(config: Config, request: CompileRequest, pretence: Pretence) -> RevisionSource:
     """Load the project as the verbs do, env.py first: its imports and options count here too."""
-    config = load_config(request.config_file, root=request.root)
     bind = config.binds[request.bind]
     alembic = alembic_config(config, request.x)
     environment = load_environment(config, alembic)

@@ -1,6 +1,7 @@
 """The parent's side of the recording processes: start them, listen, and stop those that hang.
 
-Enters: a CompileRequest and two pretences.  Leaves: a RecordedStep for each step and pretence.
+Enters: a CompileRequest and two pretences.  Leaves: a RecordedStep for each step and pretence, and
+what they were made from.
 """
 
 from __future__ import annotations
@@ -15,20 +16,28 @@ import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from orchestrator.errors import Problem, RecordingError
 from orchestrator.revisions.recording import messages
+from orchestrator.revisions.recording.inputs import InputDigests
 from orchestrator.revisions.recording.messages import CompileRequest, Pretence, RecordedStep
 
 STEP_SECONDS = 5.0
 """What a step may take even when the time for all of them is used up."""
 
 
-def record(
-    request: CompileRequest, pretences: Sequence[Pretence]
-) -> tuple[tuple[RecordedStep, ...], ...]:
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """All steps under one pretence. inputs: what the processes took from the project."""
+
+    steps: tuple[RecordedStep, ...]
+    inputs: InputDigests
+
+
+def record(request: CompileRequest, pretences: Sequence[Pretence]) -> tuple[Recorded, ...]:
     """Record all steps once for each pretence, side by side.
 
     Raises the error that a recording process met while it loaded the project, and RecordingError
@@ -49,7 +58,7 @@ def record(
         selector.close()
         for recorder in recorders:
             recorder.close()
-    return tuple(tuple(one.steps) for one in recorders)
+    return tuple(Recorded(tuple(one.steps), one.inputs) for one in recorders)
 
 
 class _Recorder:
@@ -57,6 +66,7 @@ class _Recorder:
 
     def __init__(self, request: CompileRequest, pretence: Pretence) -> None:
         self.steps: list[RecordedStep] = []
+        self.inputs = InputDigests()
         self.busy = False
         self.deadline = 0.0
         self._request = request
@@ -124,6 +134,9 @@ class _Recorder:
     def _understand(self, message: dict[str, object]) -> None:
         if "failed" in message:
             raise messages.read_failed(message)
+        if "used" in message:
+            self.inputs |= messages.read_used(message)
+            return
         if "started" in message:
             self._file = str(message["started"])
         else:

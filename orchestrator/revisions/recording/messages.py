@@ -14,6 +14,7 @@ from typing import Any
 from orchestrator import errors
 from orchestrator.config import Flavour
 from orchestrator.errors import OrchestratorError, Problem, RecordingError
+from orchestrator.revisions.recording.inputs import InputDigests
 from orchestrator.revisions.recording.tape import Tape
 from orchestrator.revisions.types import Direction
 
@@ -113,6 +114,16 @@ def read_request(text: str) -> tuple[CompileRequest, Pretence, Path]:
 def started(file: Path) -> dict[str, Any]:
     """The next step begins; it stands in this file."""
     return {"started": str(file)}
+
+
+def used(inputs: InputDigests) -> dict[str, Any]:
+    """What the process has taken from the project since it told last."""
+    return {"used": [dict(inputs.files), dict(inputs.variables)]}
+
+
+def read_used(message: dict[str, Any]) -> InputDigests:
+    """The reverse of used()."""
+    return InputDigests(*message["used"])
 
 
 def recorded(step: RecordedStep) -> dict[str, Any]:

@@ -39,7 +39,7 @@ REASONS: Mapping[ReasonName, str] = MappingProxyType(
         " a change of database)",
         "opens-connection": "it opens a database connection of its own",
         "reaches-outside": "it starts a program, writes a file, or talks to the network",
-        "version-callback": "env.py passes on_version_apply, which must be called with a connection",
+        "version-callback": "env.py passes on_version_apply, which wants a connection",
         "time-limit": "recording it took too long",
         "raises": "it raises an exception, and would when it runs on a server too",
     }
