@@ -7,7 +7,7 @@ other, so this is an error and never a warning.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from sqlalchemy.engine import URL
@@ -43,15 +43,26 @@ class Claim:
 
 def place_of(bind: Bind, url: URL, tenant: str | None = None) -> Place:
     """The place of a bind's target on the server of this URL; tenant is None without tenancy."""
-    name = None if tenant is None else bind.tenant_name.replace("{tenant}", tenant)
-    database = name if name is not None and bind.tenancy == "database" else database_name(url)
-    schema = ""
-    if family_of(url) == "postgresql":
-        # A URL's own `options` may set the search_path, which moves the version table with it.
-        options = url.query.get("options", "")
-        first = (name,) if name is not None and bind.tenancy == "schema" else bind.search_path
-        schema = (first[0] if first else None) or str(options or "public")
-    return Place(server_identity(url), database, schema, bind.version_table)
+    return places_on(bind, url)(tenant)
+
+
+def places_on(bind: Bind, url: URL) -> Callable[[str | None], Place]:
+    """`place_of` for one server after another tenant: what the URL says is worked out once."""
+    server, own_database = server_identity(url), database_name(url)
+    postgresql = family_of(url) == "postgresql"
+    # A URL's own `options` may set the search_path, which moves the version table with it.
+    default = str(url.query.get("options", "") or "public") if postgresql else ""
+
+    def place(tenant: str | None) -> Place:
+        name = None if tenant is None else bind.tenant_name.replace("{tenant}", tenant)
+        database = name if name is not None and bind.tenancy == "database" else own_database
+        schema = default
+        if postgresql:
+            first = (name,) if name is not None and bind.tenancy == "schema" else bind.search_path
+            schema = (first[0] if first else None) or default
+        return Place(server, database, schema, bind.version_table)
+
+    return place
 
 
 def duplicates(claims: Iterable[Claim]) -> list[Problem]:

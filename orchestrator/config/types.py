@@ -24,17 +24,23 @@ SourceKind = Literal["list", "file", "query", "pattern", "callable", "command"]
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """A place in a file; prints as `databases.yaml:12`, relative to the working directory."""
+    """A place in a file; prints as `databases.yaml:12`, relative to the working directory.
+
+    part: which part of what that line means or brings, such as "row 3"; prints as
+    `databases.yaml:12 (row 3)`. line is 0 where lines are not known.
+    """
 
     file: Path
     line: int
+    part: str = ""
 
     def __str__(self) -> str:
         try:
             shown = self.file.relative_to(Path.cwd())
         except ValueError:
             shown = self.file
-        return f"{shown}:{self.line}"
+        place = f"{shown}:{self.line}" if self.line else str(shown)
+        return f"{place} ({self.part})" if self.part else place
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,24 +1,31 @@
 """The fleet: every target of every bind, and which of them a command is about.
 
-Enters: Config and a Selection.  Leaves: targets, in order of binds as declared.
+Enters: Config and a Selection.  Leaves: targets, in order of binds as declared, and what cannot be
+told of them now.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from fnmatch import translate
 
 from orchestrator.config import Bind, Config, Server, TenantEntry
-from orchestrator.config.urls import server_identity
-from orchestrator.errors import ConfigError, EmptySelection, Problem, UsageError
-from orchestrator.fleet.tenants import tenants_of
-from orchestrator.fleet.types import Target
+from orchestrator.config.duplicates import Claim, Place, duplicates, places_on
+from orchestrator.errors import ConfigError, DatabaseError, EmptySelection, Problem, UsageError
+from orchestrator.fleet.names import fault_of, name_of
+from orchestrator.fleet.tenants import source_key, tenants_of
+from orchestrator.fleet.types import Target, UnknownTenants
 
-# PostgreSQL 18 manual, 4.1.1 "Identifiers": at most NAMEDATALEN - 1 bytes.
-# MySQL 8.4 manual, 11.2.1 "Identifier Length Limits": at most 64 characters.
-NAME_LIMIT = {"postgresql": 63, "mysql": 64}
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The targets of some binds. unknown: tenants that cannot be told now."""
+
+    targets: tuple[Target, ...] = ()
+    unknown: tuple[UnknownTenants, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +79,51 @@ def unknown_bind(config: Config, name: str) -> Problem:
     )
 
 
+def find_targets(config: Config, selection: Selection, *, allow_empty: bool = False) -> Found:
+    """The targets that a selection names, as far as they can be known now.
+
+    Raises UsageError for unknown binds and servers, ConfigError for bad tenants and sources, and
+    EmptySelection when nothing matches and nothing is unknown (unless allow_empty).
+    """
+    binds = selected_binds(config, selection)
+    _known_servers(config, selection)
+    if selection.servers:
+        binds = tuple(
+            bind for bind in binds if not bind.servers.keys().isdisjoint(selection.servers)
+        )
+    found = fleet_of(config, binds, selection.servers or None)
+    targets = narrow(found.targets, selection)
+    if selection.limit is not None:
+        targets = targets[: selection.limit]
+    if not targets and not found.unknown and not allow_empty:
+        raise nothing_selected()
+    return Found(targets, found.unknown)
+
+
 def select_targets(
     config: Config, selection: Selection, *, allow_empty: bool = False
 ) -> tuple[Target, ...]:
-    """The targets that a selection names.
+    """The targets that a selection names, all of them.
 
-    Raises UsageError for unknown binds and servers, ConfigError for bad tenants, and EmptySelection
-    when nothing matches (unless allow_empty).
+    Raises what `find_targets` raises, and DatabaseError when tenants cannot be told now.
     """
-    binds = selected_binds(config, selection)
+    found = find_targets(config, selection, allow_empty=allow_empty)
+    if found.unknown:
+        raise DatabaseError([one.problem for one in found.unknown])
+    return found.targets
+
+
+def nothing_selected() -> EmptySelection:
+    """The error of a selection that names no target."""
+    return EmptySelection(
+        Problem(
+            "the selection names no target",
+            todo="See `orchestrator targets` for the fleet, or pass --allow-empty.",
+        )
+    )
+
+
+def _known_servers(config: Config, selection: Selection) -> None:
     known = {name for bind in config.binds.values() for name in bind.servers}
     strange = [name for name in selection.servers if name not in known]
     if strange:
@@ -94,150 +137,133 @@ def select_targets(
                 for name in strange
             ]
         )
-    targets = [target for target in all_targets(config, binds) if _matches(target, selection)]
-    if selection.limit is not None:
-        targets = targets[: selection.limit]
-    if not targets and not allow_empty:
-        raise EmptySelection(
-            Problem(
-                "the selection names no target",
-                todo="See `orchestrator targets` for the fleet, or pass --allow-empty.",
-            )
-        )
-    return tuple(targets)
 
 
-def _matches(target: Target, selection: Selection) -> bool:
-    if selection.servers and target.server.name not in selection.servers:
-        return False
-    if selection.tenants and not any(
-        target.tenant is not None and fnmatchcase(target.tenant, glob) for glob in selection.tenants
-    ):
-        return False
+def narrow(targets: Sequence[Target], selection: Selection) -> tuple[Target, ...]:
+    """Those of these targets that --tenant, --server and --select name."""
+    tests: list[Callable[[Target], bool]] = []
+    if selection.servers:
+        servers = frozenset(selection.servers)
+        tests.append(lambda target: target.server.name in servers)
+    if selection.tenants:
+        # As fnmatchcase does it, with the globs read once.
+        glob = re.compile("|".join(translate(one) for one in selection.tenants)).match
+        tests.append(lambda target: target.tenant is not None and glob(target.tenant) is not None)
     wanted: dict[str, set[str]] = {}
     for name, value in selection.labels:
         wanted.setdefault(name, set()).add(value)
-    return all(target.labels.get(name) in values for name, values in wanted.items())
+    if wanted:
+        tests.append(
+            lambda target: all(target.labels.get(name) in values for name, values in wanted.items())
+        )
+    return tuple(target for target in targets if all(test(target) for test in tests))
 
 
 def all_targets(config: Config, binds: Iterable[Bind]) -> tuple[Target, ...]:
     """Every target of these binds.
 
-    Raises ConfigError with every bad tenant of every bind.
+    Raises ConfigError with every bad tenant of every bind, and DatabaseError when tenants cannot be
+    told now.
+    """
+    found = fleet_of(config, binds)
+    if found.unknown:
+        raise DatabaseError([one.problem for one in found.unknown])
+    return found.targets
+
+
+def fleet_of(
+    config: Config, binds: Iterable[Bind], servers: Collection[str] | None = None
+) -> Found:
+    """The targets of these binds, as far as they can be known now.
+
+    servers: the only ones that matter (None: all). Raises ConfigError with every bad tenant of
+    every bind.
     """
     targets: list[Target] = []
     problems: list[Problem] = []
+    unknown: list[UnknownTenants] = []
     for bind in binds:
-        try:
-            targets.extend(targets_of(bind))
-        except ConfigError as error:
-            problems.extend(error.problems)
-    problems.extend(_duplicates(config, targets) if not problems else ())
+        if bind.tenancy is None:
+            targets.extend(
+                Target(bind, server, labels=server.labels) for server in bind.servers.values()
+            )
+            continue
+        tenants = tenants_of(config, bind, servers)
+        placed, misplaced = _placed(bind, tenants.entries)
+        targets.extend(placed)
+        problems.extend((*tenants.problems, *misplaced))
+        unknown.extend(tenants.unknown)
+    problems.extend(shared_places(targets) if not problems else ())
     if problems:
         raise ConfigError(problems)
-    return tuple(targets)
+    return Found(tuple(targets), tuple(unknown))
 
 
-def targets_of(bind: Bind) -> tuple[Target, ...]:
-    """The targets of one bind. Raises ConfigError with every bad tenant."""
-    if bind.tenancy is None:
-        return tuple(Target(bind, server, labels=server.labels) for server in bind.servers.values())
+def _placed(bind: Bind, entries: Iterable[TenantEntry]) -> tuple[list[Target], list[Problem]]:
+    """The targets of a bind's tenants, and a problem for each tenant that can have none."""
     targets: list[Target] = []
     problems: list[Problem] = []
     seen: dict[tuple[str, str], TenantEntry] = {}
-    for entry in tenants_of(bind):
+    schemas = bind.tenancy == "schema"
+    for entry in entries:
         server, fault = _placement(bind, entry)
-        name = bind.tenant_name.replace("{tenant}", entry.name)
-        fault = fault or _bad_name(bind, entry.name, name)
+        name = name_of(bind, entry.name)
+        fault = fault or fault_of(bind, entry.name, name)
         if fault is None and server is not None:
             twin = seen.setdefault((server.name, name), entry)
-            if twin is not entry:
-                fault = f"the tenant {entry.name!r} stands here twice (first at {twin.where})"
-        if fault is not None or server is None:
-            problems.append(
-                Problem(
-                    fault or "it has no server",
-                    where=str(entry.where),
-                    key=f"binds.{bind.name}.tenants",
-                    todo="Correct the entry.",
-                )
+            if twin is entry:
+                labels = {**server.labels, **entry.labels} if entry.labels else server.labels
+                schema, database = (name, None) if schemas else (None, name)
+                targets.append(Target(bind, server, entry.name, schema, database, labels))
+                continue
+            fault = f"the tenant {entry.name!r} stands here twice (first at {twin.where})"
+        problems.append(
+            Problem(
+                fault or "it has no server",
+                where=str(entry.where),
+                key=source_key(bind),
+                todo="Correct the entry.",
             )
-            continue
-        targets.append(_tenant_target(bind, server, entry, name))
-    if problems:
-        raise ConfigError(problems)
-    return tuple(targets)
-
-
-def _tenant_target(bind: Bind, server: Server, entry: TenantEntry, name: str) -> Target:
-    return Target(
-        bind,
-        server,
-        tenant=entry.name,
-        schema=name if bind.tenancy == "schema" else None,
-        database=name if bind.tenancy == "database" else None,
-        labels={**server.labels, **entry.labels},
-    )
+        )
+    return targets, problems
 
 
 def _placement(bind: Bind, entry: TenantEntry) -> tuple[Server | None, str | None]:
-    names = ", ".join(bind.servers)
     if entry.server is not None:
         server = bind.servers.get(entry.server)
         if server is None:
             return None, (
                 f"the tenant {entry.name!r} names the server {entry.server!r}, "
-                f"which bind {bind.name} does not have ({names})"
+                f"which bind {bind.name} does not have ({', '.join(bind.servers)})"
             )
         return server, None
     if len(bind.servers) > 1:
-        return None, f"the tenant {entry.name!r} names no server, and the bind has {names}"
+        return None, (
+            f"the tenant {entry.name!r} names no server, and the bind has {', '.join(bind.servers)}"
+        )
     return next(iter(bind.servers.values())), None
 
 
-def _bad_name(bind: Bind, tenant: str, name: str) -> str | None:
-    """What is wrong with the schema or database name of a tenant; names are data, never SQL."""
-    if not tenant.strip():
-        return "a tenant's name is empty"
-    if any(ord(letter) < 32 or ord(letter) == 127 for letter in name):
-        return f"the name {name!r} holds a control character"
-    if bind.family is None:
-        return None
-    limit = NAME_LIMIT[bind.family]
-    size = len(name.encode()) if bind.family == "postgresql" else len(name)
-    if size > limit:
-        unit = "bytes" if bind.family == "postgresql" else "characters"
-        return f"the name {name!r} has {size} {unit}, and {bind.family} takes {limit}"
-    if bind.family == "mysql" and name.endswith(" "):
-        return f"the name {name!r} ends with a space, which MySQL refuses"
-    if bind.family == "postgresql" and name.startswith("pg_") and bind.tenancy == "schema":
-        return f"the name {name!r} starts with pg_, which PostgreSQL keeps for itself"
-    return None
-
-
-def _duplicates(config: Config, targets: Sequence[Target]) -> list[Problem]:
-    """Two targets in one place would run two histories over one version table."""
-    seen: dict[tuple[str, str, str, str], Target] = {}
-    problems = []
+def shared_places(targets: Sequence[Target]) -> list[Problem]:
+    """A problem for every target in the place of another: two histories over one version table."""
+    on: dict[tuple[str, str], Callable[[str | None], Place]] = {}
+    placed: list[tuple[Target, Place]] = []
+    counts: dict[Place, int] = {}
     for target in targets:
         url = target.server.migration_url
         if url is None:
             continue
-        place = (
-            server_identity(url),
-            target.database or url.database or "",
-            target.schema or "",
-            target.bind.version_table,
-        )
-        twin = seen.setdefault(place, target)
-        if twin is not target:
-            problems.append(
-                Problem(
-                    f"{target.id} is the same place as {twin.id}: same server, database, schema "
-                    "and version table",
-                    where=str(target.bind.where),
-                    key=f"binds.{target.bind.name}",
-                    todo="Give one of them another place, or another `version_table`.",
-                )
-            )
-    return problems
+        server = (target.bind.name, target.server.name)
+        place_of = on.get(server)
+        if place_of is None:
+            place_of = on[server] = places_on(target.bind, url)
+        place = place_of(target.tenant)
+        placed.append((target, place))
+        counts[place] = counts.get(place, 0) + 1
+    if len(counts) == len(placed):
+        return []
+    return duplicates(
+        Claim(target.id, str(target.bind.where), f"binds.{target.bind.name}", place)
+        for target, place in placed
+        if counts[place] > 1
+    )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from orchestrator.config import Bind, Server
+from orchestrator.errors import Problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,21 @@ class Target:
         return f"{name}@{self.server.name}" if len(self.bind.servers) > 1 else name
 
 
+@dataclass(frozen=True, slots=True)
+class UnknownTenants:
+    """Tenants of a bind that nobody can tell now: the table that lists them is not there yet, or
+    the server that knows them does not answer.
+
+    server: the one server whose tenants are not known; None when none of the bind's are.
+    after: the binds that make them known once they are applied; empty when that is not the reason.
+    """
+
+    bind: Bind
+    problem: Problem
+    server: str | None = None
+    after: tuple[str, ...] = ()
+
+
 StateKind = Literal["known", "no-version-table", "missing", "denied", "unreachable"]
 
 
@@ -39,8 +55,9 @@ class State:
     """What a target's version table holds now.
 
     kind: "known" (revisions read; empty means base), "no-version-table" (the schema or database is
-    there, the table is not), "missing" (no such schema or database), "denied", "unreachable".
-    detail: the server's message for the last two.
+    there, the table is not), "missing" (no such schema or database), "denied" (there, and may not
+    or cannot be read), "unreachable".
+    detail: the server's message for the last three.
     """
 
     kind: StateKind
