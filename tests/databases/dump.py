@@ -16,7 +16,8 @@ from typing import Any
 from sqlalchemy import URL, Connection, create_engine, make_url, text
 from sqlalchemy.pool import NullPool
 
-from servers.mysql import flavour_of, native_client
+from servers.clients import native_client
+from servers.mysql import flavour_of
 from servers.postgresql import wheel_programs
 
 # The name of the dumped schema or database, so that two tenants can be compared.
