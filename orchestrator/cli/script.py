@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
@@ -11,7 +10,7 @@ import click
 
 from orchestrator import __version__
 from orchestrator.cli.apply import ordered_targets
-from orchestrator.cli.output import note, plural, revisions, say
+from orchestrator.cli.output import note, plural, revisions, say, say_bytes
 from orchestrator.config import Bind, Flavour
 from orchestrator.errors import ConfigError, Problem, RecordingError, UsageError
 from orchestrator.execution.project import Project
@@ -52,13 +51,15 @@ def write_sql(
     written: Sequence[str],
     from_: Sequence[str],
     output: Path | None,
+    *,
+    allow_empty: bool = False,
 ) -> int:
     """Write the scripts of the selected targets, to stdout or a folder. Gives the exit code.
 
     Raises UsageError for several targets without a folder, ConfigError for an unknown flavour, and
     RecordingError with every revision that cannot be written ahead of time.
     """
-    targets = ordered_targets(project, selection)
+    targets = ordered_targets(project, selection, allow_empty=allow_empty)
     if output is None and len(targets) > 1:
         raise UsageError(
             Problem(
@@ -225,9 +226,7 @@ def _script(
 def _deliver(text: str, target: Target, output: Path | None) -> None:
     data = text.encode("utf-8", "surrogateescape")
     if output is None:
-        sys.stdout.flush()
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
+        say_bytes(data)
         return
     name = quote(target.id.partition("/")[2] or target.id, safe=" @")
     file = output / target.bind.name / f"{name}.sql"

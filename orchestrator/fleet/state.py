@@ -33,17 +33,23 @@ class _Place:
     table: str
 
 
+_Session = tuple[URL, tuple[str, ...]]
+"""A connection that reads many places: its URL, and the search_path of a bind without tenants."""
+
+
 def read_states(targets: Sequence[Target]) -> tuple[State, ...]:
     """The state of each target, in the order given. Never raises for what a server says."""
-    groups: dict[tuple[URL, bool], list[_Place]] = {}
+    groups: dict[_Session, list[_Place]] = {}
     for index, target in enumerate(targets):
         url, container = _where(target)
-        groups.setdefault((url, target.schema is not None), []).append(
+        # Without a schema of its own, a target's version table is where its search_path leads.
+        path = () if target.schema is not None else target.bind.search_path
+        groups.setdefault((url, path), []).append(
             _Place(index, container, target.bind.version_table)
         )
     found: dict[int, State] = {}
     with ThreadPoolExecutor(max_workers=THREADS) as threads:
-        for states in threads.map(lambda item: _read_group(item[0][0], item[1]), groups.items()):
+        for states in threads.map(lambda item: _read_group(*item), groups.items()):
             found.update(states)
     return tuple(found[index] for index in range(len(targets)))
 
@@ -65,8 +71,9 @@ def _where(target: Target) -> tuple[URL, str | None]:
     return url.set(database=""), target.database or url.database
 
 
-def _read_group(url: URL, places: Sequence[_Place]) -> dict[int, State]:
-    engine = make_engine(url)
+def _read_group(session: _Session, places: Sequence[_Place]) -> dict[int, State]:
+    url, search_path = session
+    engine = make_engine(url, search_path)
     try:
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             reader = _postgresql if url.get_backend_name() == "postgresql" else _mysql
@@ -109,7 +116,8 @@ def _postgresql(connection: Connection, places: Sequence[_Place]) -> dict[int, S
     for place in places:
         row = catalogue[place.container, place.table]
         if not row.there:
-            found[place.index] = State("missing", detail=f"no schema {place.container}")
+            detail = f"no schema {place.container}" if place.container else "no schema to work in"
+            found[place.index] = State("missing", detail=detail)
         elif not row.usable:
             found[place.index] = State("denied", detail=f"no USAGE on schema {place.container}")
         elif not row.versioned:
