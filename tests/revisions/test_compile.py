@@ -317,11 +317,17 @@ def test_the_dialect_is_that_of_the_targets_url(
     assert statements(recording) == [f"SELECT '{seen}'"]
 
 
-def test_x_arguments_name_the_tenant(tmp_path: Path) -> None:
-    body = "def upgrade():\n    context.get_x_argument(as_dictionary=True).get('tenant')\n"
-    root = make_project(tmp_path / "p", [body], more=TENANTS)
-    (recording,) = record(root, "postgresql-16")
-    assert [one.name for one in recording.live] == ["reads-tenant"]
+def test_more_that_names_the_tenant(tmp_path: Path) -> None:
+    bodies = [
+        "def upgrade():\n    context.get_x_argument(as_dictionary=True).get('tenant')\n",
+        "def upgrade():\n    assert op.get_context().version_table_schema != 'acme'\n",
+        "def upgrade():\n    op.execute('SELECT 1')\n",
+    ]
+    root = make_project(tmp_path / "p", bodies, more=TENANTS)
+    one, two, three = record(root, "postgresql-16")
+    assert [reason.name for reason in one.live] == ["reads-tenant"]
+    assert [reason.name for reason in two.live] == ["reads-tenant"]
+    assert statements(three) == ["SELECT 1"]
 
 
 def test_a_step_that_hangs_is_stopped_and_the_others_are_recorded(tmp_path: Path) -> None:
