@@ -17,7 +17,8 @@ from orchestrator.execution.project import Project
 from orchestrator.fleet.targets import Selection, unknown_bind
 from orchestrator.fleet.types import Target
 from orchestrator.planning.paths import Goal, Verb, set_goal
-from orchestrator.planning.script import Place, Recordings, write_script
+from orchestrator.planning.script import Recordings, write_script
+from orchestrator.planning.statements import place_of
 from orchestrator.revisions.compile import CompileRequest, compile_steps
 from orchestrator.revisions.history import History
 from orchestrator.revisions.types import Recording, Step
@@ -189,20 +190,6 @@ def _script(
     steps: tuple[Step, ...],
     recordings: Recordings,
 ) -> str:
-    bind, url = target.bind, target.server.url
-    database = target.database
-    if database is None and flavour.family == "mysql" and url is not None:
-        database = url.database
-    place = Place(
-        target.id,
-        flavour,
-        target.schema,
-        database,
-        bind.search_path,
-        bind.version_table,
-        bind.version_num_length,
-        bind.create and target.tenant is not None,
-    )
     end = (
         steps[-1].revision
         if steps and verb != "downgrade"
@@ -215,7 +202,7 @@ def _script(
         f"{revisions(start)} -> {end or revisions(start)}"
     )
     return write_script(
-        place,
+        place_of(target, flavour),
         steps,
         recordings,
         title=title,
