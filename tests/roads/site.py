@@ -89,6 +89,11 @@ def _family_of(url: URL) -> list[str]:
     return sorted(one for one in names if one == url.database or one.startswith(f"{url.database}_"))
 
 
+def full(url: URL) -> str:
+    """A URL as an environment variable holds it, with its password."""
+    return url.render_as_string(hide_password=False)
+
+
 def compare(sites: Mapping[Road, Site]) -> dict[str, str]:
     """Assert that all sites hold the same; what they hold."""
     dumps = {road: site.dumps() for road, site in sites.items()}

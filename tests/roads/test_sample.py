@@ -11,7 +11,7 @@ import pytest
 from servers import RunningServer
 from tests.conftest import DatabaseFactory
 from tests.roads.project import REPOSITORY, Project
-from tests.roads.site import Road, Site, SiteMaker, compare, sites
+from tests.roads.site import ROADS, Road, Site, SiteMaker, compare, full, sites
 
 TENANTS = ("acme", "globex", "initech")
 
@@ -38,10 +38,7 @@ def make(
         assert '"billing_{tenant}"' in text
         text = text.replace("billing_{tenant}", f"{databases['billing'].database}_{{tenant}}")
         root.joinpath("databases.yaml").write_text(text, encoding="utf-8")
-        environ = {
-            f"{bind.upper()}_URL": url.render_as_string(hide_password=False)
-            for bind, url in databases.items()
-        }
+        environ = {f"{bind.upper()}_URL": full(url) for bind, url in databases.items()}
         return Site(Project(root, {**environ, "MYSQL_FLAVOUR": mysql.flavour}), databases)
 
     return make_one
@@ -70,13 +67,13 @@ def test_one_step_at_a_time(make: SiteMaker) -> None:
     roads = sites(make)
     at: tuple[str, ...] = ()
     for _stop in range(2):  # The shortest history of the sample has four revisions.
-        for road in ("orchestrator", "alembic"):
+        for road in ROADS[:2]:
             roads[road].upgrade(road, "+1")
             roads[road].upgrade(road, "+1")
         roads["script"].upgrade("script", "+2", *at)
         compare(roads)
         at = _standing_at(roads["script"])
-    for road in ("orchestrator", "alembic"):
+    for road in ROADS[:2]:
         roads[road].downgrade(road, "-1")
     roads["script"].script("downgrade", "--to", "-1", *at)
     compare(roads)
