@@ -74,7 +74,7 @@ def plan(
     histories = project.histories(binds)
     goal = set_goal(project.config, histories, verb, written)
     for name in binds:
-        if name not in goal.destinations:
+        if name not in goal.destinations and not any(":" in text for text in written):
             note(f"bind {name}: does not know {', '.join(written)}; left alone")
     plans = plan_targets(targets, read_states(targets), histories, goal, purge=purge)
     return Planned(project, goal, plans)
