@@ -115,7 +115,14 @@ def _mysql(enter: tuple[str, ...], root: Path, server: str, client: str) -> Soft
         root,
         server,
         client,
-        lambda data: [server, "--no-defaults", "--initialize-insecure", f"--datadir={data}"],
+        lambda data: [
+            server,
+            "--no-defaults",
+            "--initialize-insecure",
+            f"--datadir={data}",
+            # The starter's TMPDIR may not exist inside a chroot.
+            f"--tmpdir={Path(data).parent}",
+        ],
         (*_BOTH, *_MYSQL_ONLY),
     )
 
@@ -136,6 +143,7 @@ def _start(name: str, software: Software) -> RunningServer:
             f"--socket={inside}/socket",
             f"--pid-file={inside}/pid",
             f"--init-file={inside}/init.sql",
+            f"--tmpdir={inside}",
             *software.settings,
         ]
         log = directory / "log"
