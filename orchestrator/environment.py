@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import configparser
 import logging.config
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,12 +30,14 @@ from orchestrator.errors import OrchestratorError, Problem, UsageError
 from orchestrator.execution.apply import ensure_version_table
 from orchestrator.execution.project import Project
 from orchestrator.execution.provision import ensure_exists
+from orchestrator.execution.scripting import record_paths, script_flavours, target_script
 from orchestrator.fleet.engines import connect
 from orchestrator.fleet.targets import Selection, all_targets, select_targets, unknown_bind
 from orchestrator.fleet.types import Target
 from orchestrator.revisions.history import History
 from orchestrator.revisions.options import COLLECTOR, EnvironmentOptions
 from orchestrator.revisions.tree import point_at
+from orchestrator.revisions.types import Step
 
 __all__ = ["run_migrations"]
 
@@ -107,7 +110,7 @@ class _Command:
     @property
     def writes_tables(self) -> bool:
         """Whether the target must be there: created where the bind allows it."""
-        return self.name in ("upgrade", "stamp", "ensure_version") and not self.offline
+        return self.name in ("upgrade", "stamp", "ensure_version")
 
     @property
     def autogenerates(self) -> bool:
@@ -161,6 +164,9 @@ class _Stock:
         work = [(bind, self._targets(bind)) for bind in self.project.ordered(knowing)]
         if not any(targets for _bind, targets in work):
             raise UsageError(Problem("-x tenant= and -x server= name no target"))
+        if self.command.offline:
+            self._write_scripts(work)
+            return
         crowd = sum(len(targets) for _bind, targets in work) > 1
         for bind, targets in work:
             self._point(histories[bind.name])
@@ -234,9 +240,6 @@ class _Stock:
         options = self.project.options(
             target.bind, target.schema, drop_unowned="drop-tables" in _x_names()
         )
-        if self.command.offline:
-            self._offline(target, options)
-            return
         self.project.config.require(binds=[target.bind.name])
         if self.command.writes_tables:
             ensure_exists(target)
@@ -251,34 +254,44 @@ class _Stock:
             with context.begin_transaction():
                 context.run_migrations()
 
-    def _offline(self, target: Target, options: Mapping[str, Any]) -> None:
-        """Alembic's own --sql: its text, with the schema or database set before it."""
-        self._configure(
-            literal_binds=True,
-            # Without it every % inside data would be doubled for the driver.
-            dialect_opts={"paramstyle": "named"},
-            **self._dialect(target),
-            **options,
-        )
-        migration = context.get_context()
-        quote = migration.dialect.identifier_preparer.quote_identifier
-        migration.impl.static_output(f"-- target {target.id}")
-        database = target.database or (target.server.url.database if target.server.url else None)
-        if target.bind.family == "mysql" and database:
-            migration.impl.static_output(f"USE {quote(database)};\n")
-        elif target.schema is not None:
-            path = ", ".join(quote(name) for name in (target.schema, *target.bind.search_path))
-            migration.impl.static_output(f"SET search_path = {path};\n")
-        with context.begin_transaction():
-            context.run_migrations()
+    def _write_scripts(self, work: Sequence[tuple[Bind, Sequence[Target]]]) -> None:
+        """--sql: the same scripts that orchestrator's own verbs write.
 
-    def _dialect(self, target: Target) -> dict[str, Any]:
-        flavour, url = target.bind.flavour, target.server.url
-        if url is None and flavour is None:
-            self.project.config.require(binds=[target.bind.name])
-        if flavour is not None and flavour.name != "postgresql":
-            return {"url": URL.create(f"{flavour.name}+pymysql")}
-        return {"url": URL.create("postgresql+psycopg2") if url is None else url}
+        Alembic's offline text would drop Python-side defaults of bulk_insert, change tabs into
+        spaces, and fail for JSON.
+        """
+        if self.command.name not in ("upgrade", "downgrade", "stamp"):
+            raise UsageError(
+                Problem(
+                    f"`alembic {self.command.name} --sql` is not available on this tree",
+                    todo="Write SQL with upgrade, downgrade or stamp.",
+                )
+            )
+        flavours = script_flavours(self.project, [bind for bind, _targets in work])
+        starts: dict[str, tuple[str, ...]] = {}
+        paths: dict[str, tuple[Step, ...]] = {}
+        for bind, _targets in work:
+            history = self.project.history(bind.name)
+            self._point(history)
+            start = self.command.options.get("starting_rev") or "base"
+            found = history.script.get_revisions(start)
+            starts[bind.name] = tuple(script.revision for script in found if script is not None)
+            paths[bind.name] = history.path(starts[bind.name], self.command.options["fn"])
+        stamp = self.command.name == "stamp"
+        recordings = record_paths(self.project, paths, flavours, stamp=stamp)
+        for bind, targets in work:
+            for target in targets:
+                name = bind.name
+                _write(
+                    target_script(
+                        target,
+                        self.command.name,
+                        flavours[name],
+                        starts[name],
+                        paths[name],
+                        recordings[name],
+                    )
+                )
 
     def _without_connection(self, bind: Bind) -> None:
         """`history` calls its function inside a migration context, but reads no database."""
@@ -298,6 +311,19 @@ class _Stock:
     def _heading(self, text: str, *, shown: bool) -> None:
         if shown and self.command.name in _PRINTS:
             context.config.print_stdout("%s:", text)
+
+
+def _write(text: str) -> None:
+    """To wherever Alembic writes its --sql; as bytes where that can be, because binary literals on
+    MySQL are no text."""
+    stream = context.config.output_buffer or sys.stdout
+    stream.flush()
+    raw = getattr(stream, "buffer", None)
+    if raw is None:
+        stream.write(text)
+        return
+    raw.write(text.encode("utf-8", "surrogateescape"))
+    raw.flush()
 
 
 def _x(name: str) -> list[str]:

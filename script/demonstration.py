@@ -192,9 +192,10 @@ def _mysql(server: RunningServer) -> list[str]:
     """The command that opens the MySQL client; its password is in a file."""
     url = make_url(server.url)
     if server.client[0] == "docker":
-        # The client is in the container, where no file of ours is: it asks for the password.
-        *_, container, client = server.client
-        return ["docker", "exec", "-it", container, client, f"--user={url.username}", "--password"]
+        # No file of ours is in the client's container: it asks for the password.
+        terminal = ["-it" if part == "-i" else part for part in server.client]
+        where = [f"--host={url.host}", f"--port={url.port}", f"--user={url.username}"]
+        return [*terminal, "--protocol=TCP", *where, "--password"]
     options = _FOLDER / "my.cnf"
     escaped = str(url.password).replace("\\", r"\\").replace('"', r"\"")
     options.write_text(

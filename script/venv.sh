@@ -41,7 +41,7 @@ make_venv() {
     need_ensurepip "$python" || return
     echo "Making $1 with $python ..." >&2
     "$python" -m venv --clear "$1" || return
-    "$1/bin/python" -m pip install -q --disable-pip-version-check -r "$2" >&2 || return
-    "$1/bin/python" -m pip install -q --disable-pip-version-check --no-deps -e . >&2 || return
+    "$1/bin/python" -m pip install -qq --disable-pip-version-check -r "$2" >&2 || return
+    "$1/bin/python" -m pip install -qq --disable-pip-version-check --no-deps -e . >&2 || return
     echo "$wanted" >"$1/made-from"
 }

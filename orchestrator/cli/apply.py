@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import click
@@ -74,7 +74,7 @@ def plan(
     histories = project.histories(binds)
     goal = set_goal(project.config, histories, verb, written)
     for name in binds:
-        if name not in goal.destinations:
+        if name not in goal.destinations and not any(":" in text for text in written):
             note(f"bind {name}: does not know {', '.join(written)}; left alone")
     plans = plan_targets(targets, read_states(targets), histories, goal, purge=purge)
     return Planned(project, goal, plans)
@@ -155,12 +155,16 @@ def _interruptible(running: Run) -> Iterator[Callable[[], bool]]:
 
     def hear(number: int, _frame: object) -> None:
         heard.append(number)
-        if len(heard) == 1:
-            note("stopping after the running step; once more to cancel it on the server")
-            running.stop()
-        else:
-            note("cancelling the running statement")
-            running.cancel()
+        words = (
+            "stopping after the running step; once more to cancel it on the server"
+            if len(heard) == 1
+            else "cancelling the running statement"
+        )
+        # The signal may have come in the middle of another line to stderr: then Python refuses to
+        # print, and stopping matters more than saying so.
+        with suppress(RuntimeError):
+            note(words)
+        (running.stop if len(heard) == 1 else running.cancel)()
 
     before = {number: signal.signal(number, hear) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -29,7 +29,7 @@ from orchestrator.revisions.author import NewRevision
 def command(project: Project, binds: tuple[str, ...], no_database: bool, as_json: bool) -> int:
     """Check configuration, discovery, histories, connections, heads, and models against histories.
 
-    Exits 1 with the list when anything is wrong.
+    Exits 1 with the list of all that is wrong. Models are compared on a scratch database.
     """
     chosen = selected_binds(project.config, Selection(binds=binds))
     parts = [_configuration, _environment, _discovery, _histories]

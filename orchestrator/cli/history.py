@@ -13,7 +13,9 @@ from orchestrator.execution.project import Project
 from orchestrator.fleet.targets import Selection, selected_binds
 from orchestrator.revisions.history import History
 
-binds_option = click.option("--bind", "-b", "binds", multiple=True, help="Only this bind.")
+binds_option = click.option(
+    "--bind", "-b", "binds", multiple=True, metavar="BIND", help="Only this bind."
+)
 
 
 @click.command("history", epilog="Example: orchestrator history --bind shop")

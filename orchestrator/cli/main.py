@@ -8,7 +8,7 @@ needs neither SQLAlchemy nor Alembic.
 from __future__ import annotations
 
 import importlib
-import os
+import io
 import signal
 import sys
 import tempfile
@@ -19,7 +19,7 @@ from typing import Any
 import click
 
 from orchestrator import __version__
-from orchestrator.cli.output import print_problems, redact
+from orchestrator.cli.output import hush, print_problems, redact
 from orchestrator.errors import OrchestratorError, Problem
 
 VERBS = {
@@ -84,16 +84,20 @@ def cli(ctx: click.Context, config_file: Path | None, project_root: Path | None)
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with its code."""
     signal.signal(signal.SIGTERM, _terminate)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that cannot show a letter of a tenant's name is no reason to stop.
+            stream.reconfigure(errors="backslashreplace")
     try:
         result: Any = cli.main(args=arguments, prog_name="orchestrator", standalone_mode=False)
         code = result if isinstance(result, int) else 0
+    except BaseException as error:
+        code = _tell(error)
+    try:
         sys.stdout.flush()
     except BrokenPipeError:
         # The reader went away (`| head`): nothing more can be said, and nothing is wrong.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
-    except BaseException as error:
-        code = _tell(error)
+        hush(sys.stdout)
     sys.exit(code)
 
 

@@ -14,9 +14,17 @@ from orchestrator.revisions.author import NewRevision, merge
 
 
 @click.command("merge", epilog='Example: orchestrator merge --bind shop -m "merge two features"')
-@click.option("--bind", "-b", help="The bind whose heads are merged.")
-@click.option("-m", "--message", default="merge heads", show_default=True)
-@click.option("--rev-id", help="The new revision's id.")
+@click.option(
+    "--bind", "-b", metavar="BIND", help="The bind whose heads are merged (with several binds)."
+)
+@click.option(
+    "-m",
+    "--message",
+    default="merge heads",
+    show_default=True,
+    help="What the new revision is called.",
+)
+@click.option("--rev-id", metavar="ID", help="The new revision's id.")
 @click.argument("revisions", nargs=-1)
 @opened
 def command(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import quote, quote_plus
 
 import click
+from sqlalchemy.engine import make_url
 
 from orchestrator.cli.output import keep_secret
 from orchestrator.config import Config
@@ -38,8 +38,15 @@ def _passwords(config: Config) -> set[str]:
         for server in bind.servers.values()
         for url in (server.url, server.direct_url)
     ]
-    plain = {str(url.password) for url in [*urls, *config.scratch.values()] if url and url.password}
-    return plain | {quote(one, safe="") for one in plain} | {quote_plus(one) for one in plain}
+    found: set[str] = set()
+    for url in (*urls, *config.scratch.values(), make_url(config.ledger)):
+        if url is not None and url.password:
+            found.add(str(url.password))
+        # libpq and PyMySQL take passwords (of keys, too) as parameters of the URL.
+        for name, values in url.normalized_query.items() if url is not None else ():
+            if "pass" in name:
+                found.update(values)
+    return found
 
 
 def selects(function: Function) -> Function:
@@ -63,11 +70,28 @@ def selects(function: Function) -> Function:
 
     options = [
         click.option("--all", "everything", is_flag=True, help="Every target of every bind."),
-        click.option("--bind", "-b", "binds", multiple=True, help="Only this bind."),
-        click.option("--tenant", "-t", "tenants", multiple=True, help="Tenants (shell glob)."),
-        click.option("--server", "servers", multiple=True, help="Only this server."),
-        click.option("--select", "labels", multiple=True, metavar="LABEL=VALUE", help="By label."),
-        click.option("--limit", type=click.IntRange(min=1), help="At most N targets."),
+        click.option(
+            "--bind", "-b", "binds", multiple=True, metavar="BIND", help="Only this bind."
+        ),
+        click.option(
+            "--tenant",
+            "-t",
+            "tenants",
+            multiple=True,
+            metavar="GLOB",
+            help='Only tenants whose name fits, such as acme or "a*".',
+        ),
+        click.option(
+            "--server", "servers", multiple=True, metavar="SERVER", help="Only this server."
+        ),
+        click.option(
+            "--select",
+            "labels",
+            multiple=True,
+            metavar="LABEL=VALUE",
+            help="Only targets with this label.",
+        ),
+        click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most N targets."),
         click.option("--allow-empty", is_flag=True, help="An empty selection is not an error."),
     ]
     return functools.reduce(lambda inner, option: option(inner), reversed(options), with_selection)
@@ -94,4 +118,4 @@ def must_select(selection: Selection, verb: str) -> None:
         )
 
 
-as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from collections.abc import Iterable
 from typing import IO, TYPE_CHECKING, Any
+from urllib.parse import quote, quote_plus
 
 from orchestrator.errors import Problem
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-_URL_PASSWORD = re.compile(r"(?P<head>[a-z0-9+]+://[^\s:/@]*):[^\s@]+@", re.IGNORECASE)
+# Up to the last @, because a password that nobody encoded may hold one too.
+_URL_PASSWORD = re.compile(r"(?P<head>[a-z0-9+]+://[^\s:/@]*):[^\s]+@", re.IGNORECASE)
+_QUERY_PASSWORD = re.compile(r"(?P<head>[?&][a-z_]*pass(?:word|wd)?=)[^&\s\"']+", re.IGNORECASE)
 _SHORTEST_SECRET = 6
 
 _secrets: set[str] = set()
@@ -25,19 +29,36 @@ def keep_secret(texts: Iterable[str]) -> None:
     Very short ones are left to the URL rule of `redact`: blotting "app" out of every line would
     hide more than it protects.
     """
-    _secrets.update(text for text in texts if len(text) >= _SHORTEST_SECRET)
+    for text in texts:
+        if len(text) >= _SHORTEST_SECRET:
+            _secrets.update(_spellings(text))
+
+
+def _spellings(secret: str) -> set[str]:
+    """A secret as URLs, JSON and Python's repr() write it."""
+    return {
+        secret,
+        quote(secret, safe=""),
+        quote(secret),
+        quote(secret, safe=" +"),  # sqlalchemy/engine/url.py
+        quote_plus(secret),
+        json.dumps(secret)[1:-1],
+        json.dumps(secret, ensure_ascii=False)[1:-1],
+        repr(secret)[1:-1],
+    }
 
 
 def redact(text: str) -> str:
     """The text with every password blotted out: known ones, and what stands in a URL."""
     for secret in sorted(_secrets, key=len, reverse=True):
         text = text.replace(secret, "***")
-    return _URL_PASSWORD.sub(r"\g<head>:***@", text)
+    text = _URL_PASSWORD.sub(r"\g<head>:***@", text)
+    return _QUERY_PASSWORD.sub(r"\g<head>***", text)
 
 
 def say(text: str = "") -> None:
     """A line of the result, on stdout."""
-    print(redact(text))
+    _print(redact(text), sys.stdout)
 
 
 def print_rich(renderable: RenderableType) -> None:
@@ -52,9 +73,34 @@ def print_rich(renderable: RenderableType) -> None:
         say(line.rstrip())
 
 
+def say_bytes(data: bytes) -> None:
+    """A result that is no text for a terminal (SQL, exactly as it must reach the server)."""
+    try:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        hush(sys.stdout)
+
+
 def note(text: str = "") -> None:
     """A message, on stderr."""
-    print(redact(text), file=sys.stderr, flush=True)
+    _print(redact(text), sys.stderr)
+
+
+def _print(text: str, stream: IO[str]) -> None:
+    """Print a line. A reader that went away (`| head`) stops the words, never the work."""
+    try:
+        print(text, file=stream, flush=stream is sys.stderr)
+    except BrokenPipeError:
+        hush(stream)
+
+
+def hush(stream: IO[str]) -> None:
+    """Send all that is still to be printed to nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 def print_problems(problems: Iterable[Problem]) -> None:
@@ -65,7 +111,7 @@ def print_problems(problems: Iterable[Problem]) -> None:
 
 def print_json(value: Any) -> None:
     """A machine-readable result on stdout."""
-    print(redact(json.dumps(value, indent=2, ensure_ascii=False)))
+    say(json.dumps(value, indent=2, ensure_ascii=False))
 
 
 def is_terminal(stream: IO[str]) -> bool:

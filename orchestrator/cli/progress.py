@@ -91,7 +91,7 @@ class _Events:
             "target": target.id,
             **fields,
         }
-        print(redact(json.dumps(line, ensure_ascii=False)), file=sys.stderr, flush=True)
+        note(json.dumps(line, ensure_ascii=False))
 
 
 class _Live:

@@ -22,17 +22,26 @@ from orchestrator.revisions.author import Draft, NewRevision, write, write_empty
     'orchestrator revision --empty --bind shop -m "fill prices"',
 )
 @click.option("-m", "--message", help="What the revision does.")
-@click.option("--bind", "-b", "binds", multiple=True, help="Only this bind.")
+@click.option("--bind", "-b", "binds", multiple=True, metavar="BIND", help="Only this bind.")
 @click.option("--empty", is_flag=True, help="Write a file to fill by hand; no database is needed.")
 @click.option(
-    "--against", metavar="TARGET", help="Compare with this target (at head) instead of a scratch."
+    "--against",
+    metavar="TARGET",
+    help="Compare with this target, which must be at head, instead of a scratch database.",
 )
 @click.option("--drop-tables", is_flag=True, help="Propose to drop tables that no app owns.")
-@click.option("--head", default="head", show_default=True, help="The revision to build on.")
+@click.option(
+    "--head", default="head", show_default=True, metavar="REV", help="The revision to build on."
+)
 @click.option("--splice", is_flag=True, help="Allow a --head that is not a head.")
-@click.option("--branch-label", help="A label for a new branch.")
-@click.option("--depends-on", multiple=True, help="Revisions of this bind that must run before.")
-@click.option("--rev-id", help="The new revision's id (with one bind).")
+@click.option("--branch-label", metavar="LABEL", help="A label for a new branch.")
+@click.option(
+    "--depends-on",
+    multiple=True,
+    metavar="REV",
+    help="A revision of this bind that must run before.",
+)
+@click.option("--rev-id", metavar="ID", help="The new revision's id (with one bind).")
 @opened
 def command(
     project: Project,
@@ -49,7 +58,8 @@ def command(
 ) -> None:
     """Write one revision file for each bind whose models changed, none for one that did not.
 
-    Models are compared with the bind's own history, run on a scratch database.
+    Models are compared with the bind's own history, run on a scratch database that is dropped at
+    the end. Tables that no app owns are never proposed for dropping, unless asked.
     """
     chosen = selected_binds(project.config, Selection(binds=binds))
     wanted = NewRevision(message, head, splice, branch_label, rev_id, depends_on)

@@ -37,10 +37,15 @@ def command(
     log_format: str,
     as_json: bool,
 ) -> int:
-    """Write REVISION ([BIND:]REV, head, base) into the version tables; no migration is run."""
+    """Write REVISION ([BIND:]REV, head, base) into the version tables; no migration is run.
+
+    For databases that have a revision's tables already: a restored dump, or one made by create_all.
+    """
     must_select(selection, "stamp")
     if sql:
-        return write_sql(project, selection, "stamp", (revision,), from_, output)
+        return write_sql(
+            project, selection, "stamp", (revision,), from_, output, allow_empty=allow_empty
+        )
     planned = plan(project, selection, "stamp", (revision,), allow_empty=allow_empty, purge=purge)
     if dry_run:
         return show(planned, as_json=as_json)

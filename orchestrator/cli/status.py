@@ -10,6 +10,7 @@ import click
 from orchestrator.cli.options import as_json, opened, selects
 from orchestrator.cli.output import plural, print_json, revisions, say
 from orchestrator.cli.targets import describe
+from orchestrator.errors import HistoryError
 from orchestrator.execution.project import Project
 from orchestrator.fleet.state import read_states
 from orchestrator.fleet.targets import Selection, select_targets
@@ -37,7 +38,7 @@ class Standing:
         said = {
             "head": f"{known} (head)",
             "behind": f"{known} ({self.behind} behind)",
-            "unknown": f"{known} (unknown revision: {self.detail})",
+            "unknown": f"{known} (unknown: {self.detail})",
             "no-version-table": f"no version table ({self.behind} behind)",
         }
         return said.get(self.kind) or self.kind + (f": {self.detail}" if self.detail else "")
@@ -49,8 +50,13 @@ def standing(target: Target, state: State, history: History) -> Standing:
         return Standing(target, state, state.kind, detail=state.detail)
     unknown = history.unknown(state.revisions)
     if unknown:
-        return Standing(target, state, "unknown", detail=", ".join(unknown))
-    behind = history.behind(state.revisions)
+        words = f"no revision file has {', '.join(unknown)}"
+        return Standing(target, state, "unknown", detail=words)
+    try:
+        behind = history.behind(state.revisions)
+    except HistoryError as error:
+        # Rows that contradict each other, such as a revision together with one before it.
+        return Standing(target, state, "unknown", detail=error.problems[0].what)
     if state.kind == "no-version-table":
         return Standing(target, state, "no-version-table", behind)
     return Standing(target, state, "behind" if behind else "head", behind)
@@ -64,7 +70,10 @@ def standing(target: Target, state: State, history: History) -> Standing:
 def command(
     project: Project, selection: Selection, allow_empty: bool, as_json: bool, exit_code: bool
 ) -> int:
-    """Show where every target stands: at head, behind, unknown, missing, denied, unreachable."""
+    """Show where every target stands: at head, behind, unknown, missing, denied, unreachable.
+
+    Without a selection it shows the whole fleet; more than 50 targets are grouped by their state.
+    """
     targets = select_targets(project.config, selection, allow_empty=allow_empty)
     binds = list(dict.fromkeys(target.bind.name for target in targets))
     project.config.require(binds=binds)

@@ -17,7 +17,10 @@ from orchestrator.fleet.types import Target
 @as_json
 @opened
 def command(project: Project, selection: Selection, allow_empty: bool, as_json: bool) -> None:
-    """List the targets that a selection names; no database is touched."""
+    """List the targets that a selection names, the whole fleet by default.
+
+    No database is touched.
+    """
     targets = select_targets(project.config, selection, allow_empty=allow_empty)
     if as_json:
         print_json([describe(target) for target in targets])

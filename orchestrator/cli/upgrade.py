@@ -20,7 +20,10 @@ from orchestrator.fleet.targets import Selection
 )
 @selects
 @click.option(
-    "--to", multiple=True, metavar="[BIND:]REV", help="Destination (default: head of each bind)."
+    "--to",
+    multiple=True,
+    metavar="[BIND:]REV",
+    help="Destination: a revision, +N or head (default: the head of each bind).",
 )
 @dry_run
 @print_scripts
@@ -49,7 +52,9 @@ def command(
     must_select(selection, "upgrade")
     written = to or ("head",)
     if sql:
-        return write_sql(project, selection, "upgrade", written, from_, output)
+        return write_sql(
+            project, selection, "upgrade", written, from_, output, allow_empty=allow_empty
+        )
     planned = plan(project, selection, "upgrade", written, allow_empty=allow_empty)
     if dry_run:
         return show(planned, as_json=as_json)

@@ -90,7 +90,8 @@ def apply(
             after = _rows(connection, job)
     except StopRequested:
         return _ended(job, trace, "not-started", started)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
+        # SystemExit: a revision that calls sys.exit() ends its own target, not the whole run.
         return _ended(job, trace, "failed", started, _failure(error, trace, job.history))
     return Outcome(
         job.target,
@@ -198,7 +199,7 @@ def _rows(connection: Connection, job: Job) -> tuple[str, ...]:
     return tuple(sorted(connection.execute(table.select()).scalars()))
 
 
-def _failure(error: Exception, trace: _Trace, history: History) -> Failure:
+def _failure(error: Exception | SystemExit, trace: _Trace, history: History) -> Failure:
     """Tell an exception: the server's own words, the statement, and the line in the revision."""
     where = _line_in(error, trace.path) if trace.path else ""
     if isinstance(error, DBAPIError):
@@ -218,7 +219,7 @@ def _failure(error: Exception, trace: _Trace, history: History) -> Failure:
     return Failure(f"{type(error).__name__}: {error}", trace.current, where)
 
 
-def _line_in(error: Exception, path: str) -> str:
+def _line_in(error: BaseException, path: str) -> str:
     """The line of a revision file that an exception came through."""
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         if frame.filename == path:

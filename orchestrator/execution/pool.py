@@ -58,7 +58,8 @@ class SerialPool:
         self._on_step = on_step
         self._on_end = on_end
         self._stopping = threading.Event()
-        self._guard = threading.Lock()
+        # Reentrant: a third signal may come while the second one's handler holds it.
+        self._guard = threading.RLock()
         self._running: tuple[Target, Connection] | None = None
 
     def run(self, work: Iterable[Work]) -> Iterator[Outcome]:
@@ -100,8 +101,9 @@ class SerialPool:
         if running is None:
             return
         target, connection = running
-        driver = connection.connection.dbapi_connection
-        with suppress(OrchestratorError, SQLAlchemyError):
+        # It may end, or lose its connection, in this very moment: then there is nothing to cancel.
+        with suppress(OrchestratorError, SQLAlchemyError, connection.dialect.loaded_dbapi.Error):
+            driver = connection.connection.dbapi_connection
             if driver is None:
                 return
             if connection.dialect.name == "postgresql":

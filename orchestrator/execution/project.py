@@ -24,7 +24,7 @@ from orchestrator.revisions.options import (
     hidden_tables,
     load_environment,
 )
-from orchestrator.revisions.tree import alembic_config
+from orchestrator.revisions.tree import alembic_config, enter
 
 
 class Project:
@@ -61,7 +61,14 @@ class Project:
 
     @cached_property
     def models(self) -> Models:
-        """The project's models; every app is imported now. Raises DiscoveryError."""
+        """The project's models; every app is imported now. Raises DiscoveryError.
+
+        env.py runs first where there is one: what it imports, puts on sys.path and sets on the
+        models' MetaData (a naming convention) must be there when their tables are read.
+        """
+        enter(self.config, self.alembic)
+        if (self.config.migrations / "env.py").is_file():
+            _ = self.environment
         return discover(self.config)
 
     def histories(self, binds: Iterable[str] | None = None) -> Mapping[str, History]:

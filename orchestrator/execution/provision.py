@@ -55,7 +55,7 @@ def provision(target: Target) -> None:
             quoted = connection.dialect.identifier_preparer.quote_identifier(name)
             connection.exec_driver_sql(f"CREATE {kind} {quoted}", ())
     except DBAPIError as error:
-        if "already exists" in first_line(error) or "database exists" in first_line(error):
+        if _made_meanwhile(error):
             return  # Somebody else made it in the meantime: that is what was wanted.
         raise DatabaseError(
             Problem(
@@ -66,3 +66,19 @@ def provision(target: Target) -> None:
         ) from error
     finally:
         engine.dispose()
+
+
+# PostgreSQL 18 manual, appendix A: duplicate_schema, duplicate_database, unique_violation, which
+# is what the slower of two that create at the same moment gets from the catalogue's own index.
+_EXISTS = {"42P06", "42P04", "23505"}
+# MySQL 8.4 Error Message Reference: ER_DB_CREATE_EXISTS.
+_EXISTS_ON_MYSQL = 1007
+
+
+def _made_meanwhile(error: DBAPIError) -> bool:
+    """By code, because a server's messages may be in any language."""
+    original = error.orig
+    if original is None:
+        return False
+    code = getattr(original, "pgcode", None)
+    return code in _EXISTS or (code is None and original.args[:1] == (_EXISTS_ON_MYSQL,))

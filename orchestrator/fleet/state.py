@@ -1,43 +1,51 @@
 """The state of targets, read in bulk: which exist, and what their version tables hold.
 
-Enters: targets.  Leaves: a State for each, in the same order.  One connection a server (and a
-database, where each tenant has one on PostgreSQL); one denied or broken target hides no other.
+Enters: targets.  Leaves: a State for each, in the same order, and the flavours of their servers.
+All servers are asked at the same time, each over a few connections at most; one that does not
+answer keeps none of the others waiting, and one denied or broken target hides no other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import queue
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
-from sqlalchemy.engine import URL, Connection
+from sqlalchemy import event
+from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from orchestrator.config import Flavour
+from orchestrator.config import Flavour, Server
 from orchestrator.fleet.engines import (
+    connect_arguments,
     failed_state,
-    first_line,
     flavour_of,
     make_engine,
     target_url,
 )
 from orchestrator.fleet.types import State, Target
+from orchestrator.fleet.version_tables import (
+    BATCH,
+    Place,
+    States,
+    mysql_catalogue,
+    postgresql_catalogue,
+    prepare,
+    read_rows,
+)
 
-BATCH = 250
-"""Version tables in one statement: each takes a lock, and thousands run a server out of them."""
+SERVERS = 64
+"""Servers that are asked at the same time."""
 
-THREADS = 8
-"""Connections that read state at the same time."""
+CONNECTIONS = 4
+"""Connections that read from one server, where it allows as many."""
 
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where one target's version table is looked for: a schema (None: the session's search_path)
-    or a MySQL database, and the table's name."""
-
-    index: int
-    container: str | None
-    table: str
+_LOST = 3
+"""Attempts in a row that must fail before a server that had answered counts as gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +60,11 @@ class FleetState:
     flavours: Mapping[tuple[str, str], Flavour] = field(default_factory=dict)
 
 
+def read_state(target: Target) -> State:
+    """The state of one target."""
+    return read_states([target])[0]
+
+
 def read_states(targets: Sequence[Target]) -> tuple[State, ...]:
     """The state of each target, in the order given. Never raises for what a server says."""
     return read_fleet(targets).states
@@ -60,162 +73,178 @@ def read_states(targets: Sequence[Target]) -> tuple[State, ...]:
 def read_fleet(targets: Sequence[Target]) -> FleetState:
     """The states of these targets, and the flavours of their servers. Never raises for what a
     server says."""
-    groups: dict[tuple[URL, bool], list[_Place]] = {}
+    if not targets:
+        return FleetState()
+    groups: dict[tuple[str, str], list[int]] = {}
     for index, target in enumerate(targets):
-        url, container = _where(target)
-        groups.setdefault((url, target.schema is not None), []).append(
-            _Place(index, container, target.bind.version_table)
-        )
-    found: dict[int, State] = {}
+        groups.setdefault((target.bind.name, target.server.name), []).append(index)
+    states: list[State | None] = [None] * len(targets)
     flavours: dict[tuple[str, str], Flavour] = {}
-    with ThreadPoolExecutor(max_workers=THREADS) as threads:
-        for states, flavour in threads.map(
-            lambda item: _read_group(item[0][0], item[1]), groups.items()
-        ):
-            found.update(states)
-            if flavour is not None:
-                flavours.update({_server(targets[index]): flavour for index in states})
-    return FleetState(tuple(found[index] for index in range(len(targets))), flavours)
+    with ThreadPoolExecutor(min(SERVERS, len(groups)), "orchestrator-state") as threads:
+        readings = threads.map(lambda indexes: _read_server(targets, indexes), groups.values())
+        for name, reading in zip(groups, readings, strict=True):
+            for index, state in reading.states.items():
+                states[index] = state
+            if reading.flavour is not None:
+                flavours[name] = reading.flavour
+    return FleetState(tuple(state for state in states if state is not None), flavours)
 
 
-def _server(target: Target) -> tuple[str, str]:
-    return target.bind.name, target.server.name
+@dataclass(slots=True)
+class _Reading:
+    """What one server has told so far."""
+
+    states: States = field(default_factory=dict)
+    flavour: Flavour | None = None
+
+    def rest(self, indexes: Sequence[int], state: State) -> _Reading:
+        """The same, with one state for every target that has none yet."""
+        for index in indexes:
+            self.states.setdefault(index, state)
+        return self
 
 
-def read_state(target: Target) -> State:
-    """The state of one target."""
-    return read_states([target])[0]
+def _read_server(targets: Sequence[Target], indexes: Sequence[int]) -> _Reading:
+    """The states of one bind's targets on one server."""
+    one = targets[indexes[0]]
+    postgresql = target_url(one).get_backend_name() == "postgresql"
+    if postgresql and one.database is not None:
+        return _Databases(targets, indexes).read()
+    table = one.bind.version_table
+    url = target_url(one)
+    if postgresql:
+        places = [Place(index, targets[index].schema, table) for index in indexes]
+        return _together(url, () if one.schema else one.bind.search_path, one.server, places)
+    # MySQL reads across databases, so a connection without one serves all of them; one that is
+    # missing then does not stop it.
+    places = [Place(index, targets[index].database or url.database, table) for index in indexes]
+    return _together(url.set(database=""), (), one.server, places)
 
 
-def _where(target: Target) -> tuple[URL, str | None]:
-    """The connection that can read a target's version table, and the schema or database there.
-
-    MySQL reads across databases, so one connection without a database serves a server; a database
-    that is missing then does not stop the connection.
-    """
-    url = target_url(target)
-    if url.get_backend_name() == "postgresql":
-        return url, target.schema
-    return url.set(database=""), target.database or url.database
-
-
-def _read_group(url: URL, places: Sequence[_Place]) -> tuple[dict[int, State], Flavour | None]:
-    engine = make_engine(url)
+def _together(
+    url: URL, search_path: Sequence[str], server: Server, places: Sequence[Place]
+) -> _Reading:
+    """Version tables that one connection can reach: the catalogue, then batch by batch."""
+    reading = _Reading()
+    engine = make_engine(url, search_path)
     try:
-        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            reader = _postgresql if url.get_backend_name() == "postgresql" else _mysql
-            found: dict[int, State] = {}
-            for first in range(0, len(places), BATCH):
-                found.update(reader(connection, places[first : first + BATCH]))
-            return found, flavour_of(connection)
+        with _reader(engine) as connection:
+            reading.flavour = flavour_of(connection)
+            catalogue = (
+                postgresql_catalogue if reading.flavour.family == "postgresql" else mysql_catalogue
+            )
+            told, readable = catalogue(connection, places)
+            reading.states.update(told)
+            batches: queue.SimpleQueue[Sequence[Place]] = queue.SimpleQueue()
+            for first in range(0, len(readable), BATCH):
+                batches.put(readable[first : first + BATCH])
+            helpers = min(CONNECTIONS, server.max_connections, batches.qsize() // 2) - 1
+            with ThreadPoolExecutor(max(1, helpers), "orchestrator-state") as threads:
+                helping = [threads.submit(_help, engine, batches) for _ in range(helpers)]
+                reading.states.update(_read_batches(connection, batches))
+                for one in helping:
+                    reading.states.update(one.result())
     except DBAPIError as error:
-        state = failed_state(error)
-        return {place.index: state for place in places}, None
+        reading.rest([place.index for place in places], failed_state(error))
     finally:
         engine.dispose()
+    return reading
 
 
-def _postgresql(connection: Connection, places: Sequence[_Place]) -> dict[int, State]:
-    """Catalogue first: tables that may not be read would fail the whole batch."""
-    found: dict[int, State] = {}
-    readable = []
-    catalogue = {
-        (row.asked, row.relname): row
-        for row in connection.exec_driver_sql(
-            """
-            SELECT asked, tables.relname, n.oid IS NOT NULL AS there,
-                   coalesce(has_schema_privilege(n.oid, 'USAGE'), false) AS usable,
-                   c.oid IS NOT NULL AS versioned, cn.nspname AS container,
-                   coalesce(has_table_privilege(c.oid, 'SELECT'), false) AS selectable
-            FROM unnest(%(containers)s::text[], %(tables)s::text[]) AS tables(asked, relname)
-            LEFT JOIN pg_namespace n ON n.nspname = coalesce(asked, current_schema())
-            LEFT JOIN pg_class c ON c.relname = tables.relname AND c.relkind IN ('r', 'p', 'v')
-                AND CASE WHEN asked IS NULL THEN pg_table_is_visible(c.oid)
-                         ELSE c.relnamespace = n.oid END
-            LEFT JOIN pg_namespace cn ON cn.oid = c.relnamespace
-            """,
-            {
-                "containers": [place.container for place in places],
-                "tables": [place.table for place in places],
-            },
-        )
-    }
-    for place in places:
-        row = catalogue[place.container, place.table]
-        if not row.there:
-            found[place.index] = State("missing", detail=f"no schema {place.container}")
-        elif not row.usable:
-            found[place.index] = State("denied", detail=f"no USAGE on schema {place.container}")
-        elif not row.versioned:
-            found[place.index] = State("no-version-table")
-        elif not row.selectable:
-            found[place.index] = State("denied", detail=f"no SELECT on {place.table}")
-        else:
-            readable.append(_Place(place.index, row.container, place.table))
-    found.update(_rows(connection, readable))
-    return found
-
-
-def _mysql(connection: Connection, places: Sequence[_Place]) -> dict[int, State]:
-    """information_schema shows only what this user may see: a database that is not shown may be
-    missing or denied, and USE tells which."""
-    found: dict[int, State] = {}
-    readable = []
-    names = tuple({place.container or "" for place in places})
-    there = set(
-        connection.exec_driver_sql(
-            "SELECT schema_name FROM information_schema.schemata WHERE schema_name IN %s", (names,)
-        ).scalars()
-    )
-    versioned = {
-        (row[0], row[1])
-        for row in connection.exec_driver_sql(
-            "SELECT table_schema, table_name FROM information_schema.tables "
-            "WHERE table_schema IN %s AND table_name IN %s",
-            (names, tuple({place.table for place in places})),
-        )
-    }
-    for place in places:
-        if place.container not in there:
-            found[place.index] = _unseen(connection, place)
-        elif (place.container, place.table) not in versioned:
-            found[place.index] = State("no-version-table")
-        else:
-            readable.append(place)
-    found.update(_rows(connection, readable))
-    return found
-
-
-def _unseen(connection: Connection, place: _Place) -> State:
+def _help(engine: Engine, batches: queue.SimpleQueue[Sequence[Place]]) -> States:
+    """Read on a connection of its own; without one, the others read all."""
     try:
-        connection.exec_driver_sql(f"USE {_quoted(connection, place.container or '')}", ())
-    except DBAPIError as error:
-        return failed_state(error)
-    return State("no-version-table")
-
-
-def _rows(connection: Connection, places: Sequence[_Place]) -> dict[int, State]:
-    """The rows of these version tables in one statement; a failing batch is halved."""
-    if not places:
+        with _reader(engine) as connection:
+            return _read_batches(connection, batches)
+    except DBAPIError:
         return {}
-    selects = (
-        f"SELECT {place.index} AS place, version_num FROM "
-        f"{_quoted(connection, place.container or '')}.{_quoted(connection, place.table)}"
-        for place in places
-    )
-    try:
-        rows = connection.exec_driver_sql(" UNION ALL ".join(selects), ()).all()
-    except DBAPIError as error:
-        if len(places) == 1:
-            return {places[0].index: State("denied", detail=first_line(error))}
-        half = len(places) // 2
-        return {**_rows(connection, places[:half]), **_rows(connection, places[half:])}
-    revisions: dict[int, list[str]] = {place.index: [] for place in places}
-    for place, revision in rows:
-        revisions[place].append(revision)
-    return {index: State("known", tuple(sorted(found))) for index, found in revisions.items()}
 
 
-def _quoted(connection: Connection, name: str) -> str:
-    """An identifier for a statement that is sent with parameters (percent signs are doubled)."""
-    return connection.dialect.identifier_preparer.quote_identifier(name)
+def _read_batches(connection: Connection, batches: queue.SimpleQueue[Sequence[Place]]) -> States:
+    found: States = {}
+    while True:
+        try:
+            places = batches.get_nowait()
+        except queue.Empty:
+            return found
+        found.update(read_rows(connection, places))
+
+
+@contextmanager
+def _reader(engine: Engine) -> Iterator[Connection]:
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        prepare(connection)
+        yield connection
+
+
+class _Databases:
+    """A PostgreSQL server where each target is a database: a connection for each, few at a time."""
+
+    def __init__(self, targets: Sequence[Target], indexes: Sequence[int]) -> None:
+        self._targets = targets
+        self._indexes = indexes
+        self._server = targets[indexes[0]].server
+        self._reading = _Reading()
+        self._guard = threading.Lock()
+        self._silent: list[State] = []
+        self._mine = threading.local()
+
+    def read(self) -> _Reading:
+        """Ask until the server answers once, then ask for all the others at the same time."""
+        one = self._targets[self._indexes[0]]
+        engine = make_engine(target_url(one), one.bind.search_path)
+        event.listen(engine, "do_connect", self._connect)
+        waiting = iter(self._indexes)
+        try:
+            for index in waiting:
+                state = self._one(engine, index)
+                if _is_silence(state):
+                    return self._reading.rest(self._indexes, state)
+                break
+            # One iterator for all threads: each takes the next database when it is free.
+            workers = min(CONNECTIONS, self._server.max_connections)
+            with ThreadPoolExecutor(workers, "orchestrator-state") as threads:
+                for done in [threads.submit(self._work, engine, waiting) for _ in range(workers)]:
+                    done.result()
+        finally:
+            engine.dispose()
+        if len(self._silent) >= _LOST:
+            self._reading.rest(self._indexes, self._silent[-1])
+        return self._reading
+
+    def _work(self, engine: Engine, waiting: Iterator[int]) -> None:
+        while len(self._silent) < _LOST:
+            with self._guard:
+                index = next(waiting, None)
+            if index is None:
+                return
+            state = self._one(engine, index)
+            with self._guard:
+                self._silent = [*self._silent, state] if _is_silence(state) else []
+
+    def _one(self, engine: Engine, index: int) -> State:
+        target = self._targets[index]
+        self._mine.url = target_url(target)
+        try:
+            with _reader(engine) as connection:
+                self._reading.flavour = flavour_of(connection)
+                place = Place(index, None, target.bind.version_table)
+                told, readable = postgresql_catalogue(connection, [place])
+                state = {**told, **read_rows(connection, readable)}[index]
+        except DBAPIError as error:
+            state = failed_state(error)
+        self._reading.states[index] = state
+        return state
+
+    def _connect(self, dialect: Any, _record: Any, _args: Any, _named: Any) -> Any:
+        """Connect to the thread's own database: an engine for each would ask every one of them for
+        its version, its encoding and more."""
+        url: URL = self._mine.url
+        arguments, named = dialect.create_connect_args(url)
+        return dialect.connect(*arguments, **{**connect_arguments(url), **named})
+
+
+def _is_silence(state: State) -> bool:
+    """Whether nobody answered at all. A server that refuses says so with its severity, and may let
+    others in (PostgreSQL 18 manual, 54.8 "Error and Notice Message Fields")."""
+    return state.kind == "unreachable" and "FATAL" not in state.detail

@@ -55,8 +55,8 @@ def set_goal(
 ) -> Goal:
     """Read the destinations of a command: REV (for every bind that knows it) and bind:REV.
 
-    Raises UsageError for a bind that does not exist and a revision that no bind knows, HistoryError
-    for a bind with several heads when one is asked for.
+    Raises UsageError for a bind that does not exist or is not selected and a revision that no bind
+    knows, HistoryError for a bind with several heads when one is asked for.
     """
     destinations: dict[str, str] = {}
     problems: list[Problem] = []
@@ -65,7 +65,9 @@ def set_goal(
         if colon:
             if name not in config.binds:
                 problems.append(unknown_bind(config, name))
-            elif name in histories:
+            elif name not in histories:
+                problems.append(_not_selected(text, name, list(histories)))
+            else:
                 destinations[name] = revision
                 if not histories[name].resolves(revision):
                     problems.append(_unknown_revision(revision, [name]))
@@ -92,6 +94,14 @@ def _one_head(histories: Mapping[str, History], destinations: Mapping[str, str])
     ]
     if problems:
         raise HistoryError(problems)
+
+
+def _not_selected(text: str, name: str, selected: Sequence[str]) -> Problem:
+    return Problem(
+        f"{text} is for bind {name}, which the selection leaves out",
+        where="binds " + ", ".join(selected),
+        todo=f"Add --bind {name}, or name a selected bind.",
+    )
 
 
 def _unknown_revision(revision: str, binds: Sequence[str]) -> Problem:

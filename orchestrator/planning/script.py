@@ -48,7 +48,8 @@ def write_script(
 
 def _comment(step: Step) -> str:
     message = " ".join(step.message.split())
-    return f"\n-- {step.direction} {step.revision}: {message}\n-- file {step.file.name}"
+    file = f"\n-- file {step.file.name}" if step.file.name else ""  # a stamp has none
+    return f"\n-- {step.direction} {step.revision}: {message}{file}"
 
 
 class _Dialect(ABC):

@@ -120,7 +120,7 @@ class History:
             script = step.revision
             return Step(script.revision, direction, script.doc or "", Path(script.path), changes)
         names = step.to_revisions_no_deps if up else step.from_revisions_no_deps
-        return Step(", ".join(names), direction, "stamp", self.bind.versions[0], changes)
+        return Step(", ".join(names), direction, "stamp", Path(), changes)
 
     def _run(self, ask: Callable[[], list[Any]]) -> list[Any]:
         try:

@@ -26,6 +26,9 @@ COLLECTOR = "orchestrator.collector"
 """Key in `alembic.config.Config.attributes`: a callable that takes the EnvironmentOptions. When it
 is set, run_migrations() hands the options over and runs nothing."""
 
+CALL = "orchestrator.environment"
+"""What an env.py of orchestrator holds, and no other tool's does."""
+
 DECIDED_HERE = MappingProxyType(
     {
         "connection": "binds.<bind>.url",
@@ -86,7 +89,7 @@ def load_environment(config: Config, alembic: AlembicConfig) -> EnvironmentOptio
     env_py = config.migrations / "env.py"
     source = env_py.read_text(encoding="utf-8") if env_py.is_file() else None
     # Another tool's env.py would connect and run as soon as it is loaded: so look before.
-    if source is None or "orchestrator.environment" not in source:
+    if source is None or CALL not in source:
         raise EnvironmentScriptError(
             Problem(
                 "it does not exist"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import os
 import sys
+import warnings
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -28,9 +29,9 @@ def alembic_config(config: Config, x: Sequence[str] = ()) -> AlembicConfig:
 
     x: what `context.get_x_argument()` gives to revision files.
     """
-    ini, toml = config.root / "alembic.ini", config.root / "pyproject.toml"
+    ini, toml = alembic_ini(config), config.root / "pyproject.toml"
     found = AlembicConfig(
-        str(ini) if ini.is_file() else None,
+        str(ini) if ini else None,
         toml_file=str(toml) if toml.is_file() else None,
     )
     # ConfigParser interpolates %, so a folder's name must not hold a bare one.
@@ -39,15 +40,39 @@ def alembic_config(config: Config, x: Sequence[str] = ()) -> AlembicConfig:
     return found
 
 
+def alembic_ini(config: Config) -> Path | None:
+    """The project's alembic.ini: the nearest one, from the migrations folder up to the root."""
+    folders = [config.migrations, *config.migrations.parents]
+    inside = [folder for folder in folders if folder.is_relative_to(config.root)]
+    for folder in inside or [config.root]:
+        if (folder / "alembic.ini").is_file():
+            return folder / "alembic.ini"
+    return None
+
+
+def enter(config: Config, alembic: AlembicConfig) -> None:
+    """Put the project's root, and what prepend_sys_path names, on sys.path.
+
+    For apps, revision files and an env.py that import the application. Relative paths start at
+    alembic.ini's folder, wherever the command was started.
+    """
+    ini = alembic.config_file_name
+    base = Path(ini).absolute().parent if ini else config.root
+    with warnings.catch_warnings():
+        # ScriptDirectory.from_config warns of a missing path_separator; once is enough.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        paths = alembic.get_prepend_sys_paths_list() or []
+    for path in (*(str(Path(os.path.normpath(base / one))) for one in paths), str(config.root)):
+        if path not in sys.path:
+            sys.path.insert(0, path)
+
+
 def base_script_directory(config: Config, alembic: AlembicConfig) -> ScriptDirectory:
     """The ScriptDirectory of the whole tree, as stock Alembic makes it.
 
-    The project's root is put on sys.path, for revision files and an env.py that import the
-    application (alembic.ini's prepend_sys_path is relative to wherever the command was started).
     Raises HistoryError when the migrations folder is not there.
     """
-    if str(config.root) not in sys.path:
-        sys.path.insert(0, str(config.root))
+    enter(config, alembic)
     if not config.migrations.is_dir():
         raise HistoryError(
             Problem(

@@ -8,11 +8,12 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 from orchestrator.config.flavour import Family
 from servers import chroot, docker, mysql, postgresql
-from servers.running import CannotStart, RunningServer
+from servers.running import CannotStart, PortTaken, RunningServer
 
 _STARTERS: Final[dict[str, tuple[Family, Callable[[], RunningServer]]]] = {
     "pg18": ("postgresql", postgresql.start_wheel_18),
@@ -36,7 +37,11 @@ DEFAULT_POSTGRES: Final = "pg18"
 
 def start(name: str) -> RunningServer:
     """Start one server. Raises CannotStart, or its subclass NotInstallable."""
-    return _starter(name)()
+    starter = _starter(name)
+    for _ in range(2):
+        with suppress(PortTaken):
+            return starter()
+    return starter()
 
 
 def install(name: str) -> None:

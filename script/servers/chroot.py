@@ -24,7 +24,12 @@ _TRIES = 2
 def directory() -> Path:
     """Where the chroot is, or will be."""
     cache = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
-    return Path(cache) / "alembic-orchestrator" / "mysql-sid"
+    return (Path(cache) / "alembic-orchestrator" / "mysql-sid").resolve()
+
+
+def client() -> tuple[str, ...]:
+    """The arguments that start its client."""
+    return ("chroot", str(directory()), "mysql")
 
 
 def is_installed() -> bool:

@@ -109,31 +109,20 @@ def start_mysql_chroot() -> RunningServer:
     return _start("mysql", _mysql(("chroot", str(root)), root, "/usr/sbin/mysqld", "mysql"))
 
 
-def native_client(flavour: str) -> tuple[str, ...]:
-    """The arguments that start the client which belongs to a server of this flavour.
-
-    Raises CannotStart when it is not here.
-    """
-    if flavour.startswith("mariadb"):
-        client = on_path("mariadb") or on_path("mysql")
-    elif mysql_on_path():
-        client = on_path("mysql")
-    elif chroot.is_installed():
-        return ("chroot", str(chroot.directory()), "mysql")
-    else:
-        client = on_path("mysql") or on_path("mariadb")
-    if client is None:
-        raise CannotStart(f"No client for {flavour} is on PATH: install mariadb-client")
-    return (client,)
-
-
 def _mysql(enter: tuple[str, ...], root: Path, server: str, client: str) -> Software:
     return Software(
         enter,
         root,
         server,
         client,
-        lambda data: [server, "--no-defaults", "--initialize-insecure", f"--datadir={data}"],
+        lambda data: [
+            server,
+            "--no-defaults",
+            "--initialize-insecure",
+            f"--datadir={data}",
+            # The starter's TMPDIR may not exist inside a chroot.
+            f"--tmpdir={Path(data).parent}",
+        ],
         (*_BOTH, *_MYSQL_ONLY),
     )
 
@@ -154,6 +143,7 @@ def _start(name: str, software: Software) -> RunningServer:
             f"--socket={inside}/socket",
             f"--pid-file={inside}/pid",
             f"--init-file={inside}/init.sql",
+            f"--tmpdir={inside}",
             *software.settings,
         ]
         log = directory / "log"
@@ -161,7 +151,7 @@ def _start(name: str, software: Software) -> RunningServer:
     except BaseException:
         shutil.rmtree(directory, ignore_errors=True)
         raise
-    flavour = process.wait_until(lambda: _ask_flavour(port), log)
+    flavour = process.wait_until(lambda: _ask_flavour(port, f"{inside}/data"), log)
     init.unlink()
     return RunningServer(
         name=name,
@@ -200,13 +190,14 @@ def flavour_of(version: str) -> str:
     return f"{brand}-{numbers[1]}.{numbers[2]}"
 
 
-def _ask_flavour(port: int) -> str:
+def _ask_flavour(port: int, data: str) -> str:
+    """The flavour of the server whose data is there. Raises when another one has the port."""
     with (
         pymysql.connect(host="127.0.0.1", port=port, user=USER, password=PASSWORD) as connection,
         connection.cursor() as cursor,
     ):
-        cursor.execute("SELECT VERSION()")
-        row = cursor.fetchone()
-    if row is None:
-        raise CannotStart("SELECT VERSION() returned nothing")
-    return flavour_of(str(row[0]))
+        cursor.execute("SELECT VERSION(), @@datadir")
+        version, its_data = cursor.fetchall()[0]
+    if str(its_data).rstrip("/") != data:
+        raise CannotStart(f"Another server has port {port}")
+    return flavour_of(str(version))

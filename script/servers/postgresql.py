@@ -76,7 +76,7 @@ def _start(name: str, programs: Path) -> RunningServer:
     except BaseException:
         shutil.rmtree(directory, ignore_errors=True)
         raise
-    flavour = process.wait_until(lambda: _ask_version(port), log)
+    flavour = process.wait_until(lambda: _ask_flavour(port, data), log)
     return RunningServer(
         name=name,
         family="postgresql",
@@ -120,12 +120,17 @@ def _initdb(binaries: Path, data: Path, password: Path) -> None:
     password.unlink()
 
 
-def _ask_version(port: int) -> str:
-    url = url_of("postgresql+psycopg2", port)
+def _ask_flavour(port: int, data: Path) -> str:
+    """The flavour of the server whose data is there. Raises when another one has the port."""
     connection = psycopg2.connect(
-        host=url.host, port=port, user=USER, password=PASSWORD, dbname="postgres"
+        host="127.0.0.1", port=port, user=USER, password=PASSWORD, dbname="postgres"
     )
     try:
+        with connection.cursor() as cursor:
+            cursor.execute("SHOW data_directory")
+            (its_data,) = cursor.fetchall()[0]
+        if its_data != str(data):
+            raise CannotStart(f"Another server has port {port}")
         return f"postgresql-{connection.server_version // 10000}"
     finally:
         connection.close()

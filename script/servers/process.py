@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import random
 import shutil
 import signal
 import socket
@@ -14,22 +15,30 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from servers.running import CannotStart
+from servers.running import CannotStart, PortTaken
 
 _START_SECONDS = 90
 _STOP_SECONDS = 20
 _LOG_LINES = 15
+_PORT_TAKEN = "Address already in use"
 _PREFIX = "orchestrator-server-"
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A TCP port of 127.0.0.1 that nobody listens on now.
+
+    Below the kernel's usual range for outgoing connections (32768 and up): from there, some
+    client could take the port before the server does.
+    """
+    while True:
+        port = random.SystemRandom().randrange(15_000, 32_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def bound_to_starter(death_signal: str) -> list[str]:
@@ -47,7 +56,8 @@ def bound_to_starter(death_signal: str) -> list[str]:
 
 def own_directory(name: str, parent: Path | None = None) -> Path:
     """A new directory that the server's user owns, named after the starter's process."""
-    place = parent or Path(tempfile.gettempdir())
+    # Without symbolic links: servers tell the place of their data so.
+    place = (parent or Path(tempfile.gettempdir())).resolve()
     _sweep(place)
     made = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-{name}-", dir=place))
     if os.geteuid() == 0:
@@ -114,7 +124,8 @@ class ServerProcess:
                     continue
             said = _tail(log.read_text(errors="replace"))
             self.stop()
-            raise CannotStart(f"{self.process.args!r} {why}:\n{said}")
+            kind = PortTaken if _PORT_TAKEN in said else CannotStart
+            raise kind(f"{self.process.args!r} {why}:\n{said}")
 
     def stop(self) -> None:
         """End the process, gently at first, and remove its directory."""

@@ -25,6 +25,10 @@ class CannotStart(Exception):
     """The server was asked for and does not run; the message says why and what to do."""
 
 
+class PortTaken(CannotStart):
+    """Somebody took the port between the look and the start."""
+
+
 class NotInstallable(CannotStart):
     """The server's software cannot be had here (not: it was installed and fails)."""
 

@@ -9,14 +9,15 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, create_engine, make_url, text
 from sqlalchemy.pool import NullPool
 
-from servers.mysql import flavour_of, native_client
+from servers.clients import native_client
+from servers.mysql import flavour_of
 from servers.postgresql import wheel_programs
 
 # The name of the dumped schema or database, so that two tenants can be compared.
@@ -119,7 +120,7 @@ def _pg_rows(connection: Connection, schema: str | None, counters: bool) -> Iter
         ),
         {"kinds": list(kinds), "schema": schema},
     )
-    quote = connection.dialect.identifier_preparer.quote_identifier
+    quote = _quoting(connection)
     for namespace, name, kind in found.all():
         yield f"== {namespace}.{name}"
         columns = "last_value, is_called" if kind == "S" else "CAST(row AS text)"
@@ -129,7 +130,7 @@ def _pg_rows(connection: Connection, schema: str | None, counters: bool) -> Iter
 
 
 def _my_all(connection: Connection, counters: bool) -> Iterator[str]:
-    quote = connection.dialect.identifier_preparer.quote_identifier
+    quote = _quoting(connection)
     for name, kind in sorted(_rows(connection, "SHOW FULL TABLES")):
         yield f"== {kind} {name}"
         if kind == "BASE TABLE":
@@ -155,6 +156,12 @@ _ROUTINES = (
     "SELECT routine_name FROM information_schema.routines"
     " WHERE routine_type = '{}' AND routine_schema"
 )
+
+
+def _quoting(connection: Connection) -> Callable[[str], str]:
+    """Quote names as they are: SQLAlchemy's own would double percent signs, and so does _rows."""
+    mark = '"' if connection.dialect.name == "postgresql" else "`"
+    return lambda name: mark + name.replace(mark, mark * 2) + mark
 
 
 def _rows(connection: Connection, statement: str) -> Sequence[Any]:

@@ -16,7 +16,7 @@ from sqlalchemy.pool import NullPool
 
 import servers
 from orchestrator.config.flavour import Flavour
-from servers import PASSWORD, CannotStart, RunningServer
+from servers import PASSWORD, CannotStart, RunningServer, mysql, postgresql, process
 from servers.mysql import flavour_of
 from tests.conftest import DatabaseFactory
 from tests.databases.dump import SAME, dump, mysql_file, psql_file
@@ -51,10 +51,10 @@ def test_a_wrong_password_is_refused(any_server: RunningServer) -> None:
 
 def test_the_process_list_shows_no_password(any_server: RunningServer) -> None:
     shown = {}
-    for process in Path("/proc").glob("[0-9]*/cmdline"):
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
         # A process may end while the list is read.
         with suppress(FileNotFoundError, ProcessLookupError):
-            shown[int(process.parent.name)] = process.read_bytes()
+            shown[int(path.parent.name)] = path.read_bytes()
     assert any_server.pid is None or shown[any_server.pid]
     assert [pid for pid, command in shown.items() if PASSWORD.encode() in command] == []
 
@@ -178,6 +178,24 @@ def test_no_process_stays(any_server: RunningServer, how: str) -> None:
     while _is_alive(pid):
         assert time.monotonic() < deadline, f"process {pid} is still there"
         time.sleep(0.05)
+
+
+def test_a_taken_port_is_left_to_its_owner(
+    monkeypatch: pytest.MonkeyPatch, any_server: RunningServer
+) -> None:
+    """Another process took the port first: another port is tried."""
+    if any_server.pid is None:
+        pytest.skip("Docker chooses the port")
+    taken = make_url(any_server.url).port
+    ports = iter([taken, process.free_port()])
+    for module in (mysql, postgresql):
+        monkeypatch.setattr(module, "free_port", lambda: next(ports))
+    second = servers.start(any_server.name)
+    try:
+        assert make_url(second.url).port != taken
+        assert second.pid != any_server.pid
+    finally:
+        second.stop()
 
 
 def _is_alive(pid: int) -> bool:

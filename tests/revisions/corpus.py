@@ -192,6 +192,15 @@ POSTGRESQL = (
              "amount": decimal.Decimal("NaN"), "at": None},
         ])
     """,
+    # Alembic remembers over the revisions of a run that the type is there.
+    r"""
+    def upgrade():
+        op.create_table("moods", sa.Column("mood", postgresql.ENUM("x", "y", name="again")))
+    """,
+    r"""
+    def upgrade():
+        op.create_table("moods_too", sa.Column("mood", sa.Enum("x", "y", name="again")))
+    """,
     r"""
     def upgrade():
         op.execute('''

@@ -53,7 +53,7 @@ def test_the_servers_own_client_reads_the_text_as_well(
 ) -> None:
     by_stock, by_file = any_database(), any_database()
     # Without routines, whose bodies need the mysql client's DELIMITER.
-    bodies = BOTH + (POSTGRESQL[:3] if by_file.get_backend_name() == "postgresql" else MYSQL[:1])
+    bodies = BOTH + (POSTGRESQL[:5] if by_file.get_backend_name() == "postgresql" else MYSQL[:1])
     root = make_project(tmp_path / "files", bodies)
     upgrade_with_stock(root, by_stock)
     parts = ["SET NAMES utf8mb4" if by_file.get_backend_name() != "postgresql" else "SELECT 1"]

@@ -25,6 +25,9 @@ from orchestrator.revisions.recording import messages
 from orchestrator.revisions.recording.inputs import InputDigests
 from orchestrator.revisions.recording.messages import CompileRequest, Pretence, RecordedStep
 
+LOAD_SECONDS = 60.0
+"""How long a process may take to load the project, which is no fault of a step."""
+
 STEP_SECONDS = 5.0
 """What a step may take even when the time for all of them is used up."""
 
@@ -108,7 +111,7 @@ class _Recorder:
         with suppress(BrokenPipeError):  # It died at once; listen() will tell.
             self._feed(text)
         self.busy, self._unread, self._file = True, b"", ""
-        self._allow(self._request.time_limit)
+        self.deadline = time.monotonic() + LOAD_SECONDS
         selector.register(self._pipe, selectors.EVENT_READ, self)
 
     def _feed(self, text: str) -> None:
@@ -117,10 +120,10 @@ class _Recorder:
         with self._process.stdin as stdin:
             stdin.write(text.encode("ascii"))
 
-    def _allow(self, at_least: float) -> None:
+    def _allow_a_step(self) -> None:
         now = time.monotonic()
         self._whole = self._whole or now + self._request.time_limit
-        self.deadline = max(self._whole, now + at_least)
+        self.deadline = max(self._whole, now + STEP_SECONDS)
 
     def listen(self, selector: selectors.BaseSelector) -> None:
         """Read what the process has written, or that it has ended."""
@@ -142,7 +145,7 @@ class _Recorder:
         else:
             self.steps.append(messages.read_recorded(message))
             self._file = ""
-        self._allow(STEP_SECONDS)
+        self._allow_a_step()
 
     def stop_if_late(self, selector: selectors.BaseSelector) -> None:
         """Kill the process when its time is over, and go on with the next step in another."""
@@ -151,7 +154,7 @@ class _Recorder:
         if not self._file:
             raise RecordingError(
                 Problem(
-                    f"loading the project took longer than {self._request.time_limit:g} s",
+                    f"loading the project took longer than {LOAD_SECONDS:g} s",
                     where=f"bind {self._request.bind}",
                     todo="Look at what env.py and the models do when they are imported.",
                 )
@@ -161,7 +164,10 @@ class _Recorder:
     def _ended(self, selector: selectors.BaseSelector) -> None:
         """The process closed its pipe: it is done, or it was lost in the middle of a step."""
         assert self._process is not None
-        code = self._process.wait()
+        try:
+            code = self._process.wait(STEP_SECONDS)
+        except subprocess.TimeoutExpired:
+            code = 0  # A revision closed the pipe and runs on; it is killed below.
         if len(self.steps) == len(self._request.steps):
             self._leave(selector)
         elif self._file:

@@ -21,7 +21,10 @@ from orchestrator.revisions.types import Direction
 
 @dataclass(frozen=True, slots=True)
 class CompileRequest:
-    """Steps of one bind to record, on one flavour.
+    """Steps of one bind to record, on one flavour, in the order of a run.
+
+    The order matters where Alembic remembers over revisions: a PostgreSQL enum that an earlier step
+    has made is not made again.
 
     dialect: the name in the targets' URL, when it is not the flavour's ("mysql" for a MariaDB that
     is reached through mysql://). x: what `context.get_x_argument()` gives. time_limit: seconds for

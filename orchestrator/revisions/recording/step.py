@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from orchestrator.revisions.recording import guards
 from orchestrator.revisions.recording.connection import StandIn, recording_connection
 from orchestrator.revisions.recording.reasons import StepIsLive
 from orchestrator.revisions.recording.tape import Tape
-from orchestrator.revisions.recording.unread import asked_by_library
+from orchestrator.revisions.recording.unread import TargetName, asked_by_library
 from orchestrator.revisions.types import Direction
 
 
@@ -34,13 +34,16 @@ class RevisionSource:
     """Where revisions come from, and what surrounds them.
 
     options: configure()'s keyword arguments. tenancy: whether the bind has tenants, which stock
-    Alembic is told of through -x.
+    Alembic is told of through -x. memo: what Alembic remembers over the revisions of one run, so
+    that a PostgreSQL enum which a revision has made is not made again by a later one
+    (`_check_for_name_in_memos` in sqlalchemy/dialects/postgresql/named_types.py).
     """
 
     alembic: AlembicConfig
     script: ScriptDirectory
     options: Mapping[str, Any]
     tenancy: bool = False
+    memo: dict[Any, Any] = field(default_factory=dict)
 
 
 def record_step(
@@ -53,17 +56,28 @@ def record_step(
         recording_connection(stand_in, tape) as connection,
         _watched_environment(source, tape) as environment,
     ):
-        options = {**source.options, "transaction_per_migration": True}
-        environment.configure(connection=connection, **options)
+        environment.configure(connection=connection, **_options(source, tape))
         context: Any = environment.get_context()
         context.__class__ = _RecordingContext
         context.tape = tape
+        context.impl.memo = source.memo
         with Operations.context(context):
             # Entered as run_migrations() does, but never left: a step that has ended in the middle
             # has nothing to commit, and what follows is no part of it.
             context.begin_transaction(_per_migration=True).__enter__()
             _run(tape, getattr(script.module, direction.value))
     return tape
+
+
+def _options(source: RevisionSource, tape: Tape) -> dict[str, Any]:
+    """The options of configure() for one step; a tenant's schema is watched."""
+    options = {**source.options, "transaction_per_migration": True}
+    schema = options.get("version_table_schema")
+    if schema is not None:
+        options["version_table_schema"] = TargetName.of(
+            lambda detail: tape.live("reads-tenant", detail), schema
+        )
+    return options
 
 
 def new_tape(script: Script, flavour: Flavour) -> Tape:
