@@ -78,16 +78,15 @@ def read_fleet(targets: Sequence[Target]) -> FleetState:
     groups: dict[tuple[str, str], list[int]] = {}
     for index, target in enumerate(targets):
         groups.setdefault((target.bind.name, target.server.name), []).append(index)
-    states: list[State | None] = [None] * len(targets)
+    found: States = {}
     flavours: dict[tuple[str, str], Flavour] = {}
     with ThreadPoolExecutor(min(SERVERS, len(groups)), "orchestrator-state") as threads:
         readings = threads.map(lambda indexes: _read_server(targets, indexes), groups.values())
         for name, reading in zip(groups, readings, strict=True):
-            for index, state in reading.states.items():
-                states[index] = state
+            found.update(reading.states)
             if reading.flavour is not None:
                 flavours[name] = reading.flavour
-    return FleetState(tuple(state for state in states if state is not None), flavours)
+    return FleetState(tuple(found[index] for index in range(len(targets))), flavours)
 
 
 @dataclass(slots=True)
@@ -196,11 +195,9 @@ class _Databases:
         event.listen(engine, "do_connect", self._connect)
         waiting = iter(self._indexes)
         try:
-            for index in waiting:
-                state = self._one(engine, index)
-                if _is_silence(state):
-                    return self._reading.rest(self._indexes, state)
-                break
+            first = self._one(engine, next(waiting))
+            if _is_silence(first):
+                return self._reading.rest(self._indexes, first)
             # One iterator for all threads: each takes the next database when it is free.
             workers = min(CONNECTIONS, self._server.max_connections)
             with ThreadPoolExecutor(workers, "orchestrator-state") as threads:
