@@ -22,9 +22,10 @@ from orchestrator.errors import DatabaseError, Problem
 from orchestrator.execution.apply import apply
 from orchestrator.execution.project import Project
 from orchestrator.fleet.engines import failed_state, first_line, make_engine
+from orchestrator.fleet.names import SCRATCH_PREFIX
 from orchestrator.fleet.types import Target
 
-PREFIX = "orchestrator_scratch_"
+PREFIX = SCRATCH_PREFIX
 GRACE_SECONDS = 60
 SCRATCH_TENANT = "scratch"
 LOOPBACK = frozenset({None, "", "localhost", "127.0.0.1", "::1"})

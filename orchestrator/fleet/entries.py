@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from orchestrator.config import TenantEntry, Where
-from orchestrator.errors import Problem
+from orchestrator.errors import ConfigError, Problem
 from orchestrator.fleet.types import UnknownTenants
 
 
@@ -30,6 +30,10 @@ class Rows:
 
     rows: tuple[Row, ...] = ()
     unknown: tuple[UnknownTenants, ...] = ()
+
+
+class SourceFailed(ConfigError):
+    """A program that lists tenants was run, and failed; it may work when a database is there."""
 
 
 def entries_of(

@@ -12,7 +12,7 @@ from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError
 
 from orchestrator.config import Bind, Config, Server, TenantQuery, TenantSource, Where
 from orchestrator.errors import ConfigError, Problem
@@ -90,22 +90,11 @@ def _not_told(
     """Why a query failed: too early, out of reach, or wrong (ConfigError)."""
     message, where = first_line(error), str(source.where)
     if _not_yet(error):
-        problem = Problem(
-            f"tenants not known until {asked.name} is applied: {message}",
-            where,
-            key,
-            f"Run `orchestrator upgrade --bind {asked.name}`, or correct the query.",
-        )
-        return UnknownTenants(bind, problem, after=(asked.name,))
+        todo = f"Run `orchestrator upgrade --bind {asked.name}`, or correct the query."
+        return UnknownTenants(bind, message, where, key, todo, after=(asked.name,))
     if error.connection_invalidated or error.statement is None:
-        kind = failed_state(error).kind
-        problem = Problem(
-            f"tenants not known, bind {asked.name} is {kind}: {message}",
-            where,
-            key,
-            f"Check the URL of bind {asked.name}.",
-        )
-        return UnknownTenants(bind, problem)
+        reason = f"bind {asked.name} is {failed_state(error).kind}: {message}"
+        return UnknownTenants(bind, reason, where, key, f"Check the URL of bind {asked.name}.")
     raise _fault(source, key, f"the query fails: {message}", "Correct it.") from error
 
 
@@ -168,6 +157,8 @@ def _catalogue(bind: Bind, server: Server) -> list[str] | DBAPIError:
         sql = "SELECT nspname FROM pg_catalog.pg_namespace"
     else:
         sql = "SELECT datname FROM pg_catalog.pg_database WHERE NOT datistemplate"
+        # Without one, libpq would look for a database called like the user.
+        url = url if url.database else url.set(database="postgres")
     engine = make_engine(url)
     try:
         with engine.connect() as connection:
@@ -179,17 +170,11 @@ def _catalogue(bind: Bind, server: Server) -> list[str] | DBAPIError:
 
 
 def _silent(
-    bind: Bind, server: Server, source: TenantSource, key: str, error: SQLAlchemyError
+    bind: Bind, server: Server, source: TenantSource, key: str, error: DBAPIError
 ) -> UnknownTenants:
-    assert isinstance(error, DBAPIError)
-    problem = Problem(
-        f"tenants on server {server.name} not known, it is {failed_state(error).kind}: "
-        f"{first_line(error)}",
-        str(source.where),
-        key,
-        "Check its URL in databases.yaml.",
-    )
-    return UnknownTenants(bind, problem, server.name)
+    reason = f"it is {failed_state(error).kind}: {first_line(error)}"
+    todo = "Check its URL in databases.yaml."
+    return UnknownTenants(bind, reason, str(source.where), key, todo, server.name)
 
 
 def _fault(source: TenantSource, key: str, what: str, todo: str) -> ConfigError:

@@ -24,7 +24,7 @@ from uuid import UUID
 from orchestrator.config import TenantSource, Where
 from orchestrator.discovery.project import ModuleBroken, ModuleMissing, Project
 from orchestrator.errors import ConfigError, Problem
-from orchestrator.fleet.entries import Row, Rows
+from orchestrator.fleet.entries import Row, Rows, SourceFailed
 from orchestrator.fleet.tenant_files import names_in
 
 COMMAND_SECONDS = 60.0
@@ -59,7 +59,7 @@ def callable_rows(source: TenantSource, key: str, root: Path) -> Rows:
     except (Exception, SystemExit) as error:
         line = _own_line(project, error)
         what = f"{text} fails: {type(error).__name__}: {error}"
-        raise _fault(source, key, what + (f" ({line})" if line else "")) from error
+        raise _failed(source, key, what + (f" ({line})" if line else "")) from error
     where = source.where
     return Rows(
         tuple(
@@ -173,7 +173,7 @@ def _printed(
     except subprocess.TimeoutExpired as error:
         _kill(process)
         what = f"{shown} did not end within {seconds:g} s, and was killed"
-        raise _fault(source, key, what + _told(process.communicate()[1])) from error
+        raise _failed(source, key, what + _told(process.communicate()[1])) from error
     except BaseException:
         _kill(process)
         raise
@@ -183,7 +183,7 @@ def _printed(
             if process.returncode > 0
             else f"was ended by signal {-process.returncode}"
         )
-        raise _fault(source, key, f"{shown} {ended}{_told(err)}")
+        raise _failed(source, key, f"{shown} {ended}{_told(err)}")
     try:
         return out.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -205,3 +205,7 @@ def _told(err: bytes) -> str:
 
 def _fault(source: TenantSource, key: str, what: str, todo: str = "") -> ConfigError:
     return ConfigError(Problem(what, str(source.where), key, todo))
+
+
+def _failed(source: TenantSource, key: str, what: str) -> SourceFailed:
+    return SourceFailed(Problem(what, str(source.where), key, "Correct it, or what it asks."))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from orchestrator.config import Bind, Config, TenantEntry
 from orchestrator.errors import ConfigError, Problem
-from orchestrator.fleet.entries import Rows, entries_of
+from orchestrator.fleet.entries import Rows, SourceFailed, entries_of
 from orchestrator.fleet.tenant_databases import pattern_rows, query_rows
 from orchestrator.fleet.tenant_files import file_rows
 from orchestrator.fleet.tenant_programs import callable_rows, command_rows
@@ -40,6 +40,11 @@ def tenants_of(config: Config, bind: Bind, servers: Collection[str] | None = Non
     key = source_key(bind)
     try:
         rows = _rows(config, bind, key, bind.servers if servers is None else servers)
+    except SourceFailed as error:
+        if not bind.depends_on:
+            return Tenants(problems=error.problems)
+        # A program of the project may ask a database that is not there before the first upgrade.
+        return Tenants(unknown=tuple(_waiting(bind, one) for one in error.problems))
     except ConfigError as error:
         return Tenants(problems=error.problems)
     entries, problems = entries_of(rows.rows, key, numbers=source.kind != "file")
@@ -50,6 +55,12 @@ def source_key(bind: Bind) -> str:
     """The key of a bind's source in databases.yaml: "binds.shop.tenants.query"."""
     kind = bind.tenants.kind if bind.tenants is not None else ""
     return f"binds.{bind.name}.tenants.{kind}"
+
+
+def _waiting(bind: Bind, problem: Problem) -> UnknownTenants:
+    return UnknownTenants(
+        bind, problem.what, problem.where, problem.key, problem.todo, after=bind.depends_on
+    )
 
 
 def _rows(config: Config, bind: Bind, key: str, servers: Collection[str]) -> Rows:

@@ -37,14 +37,33 @@ class UnknownTenants:
     """Tenants of a bind that nobody can tell now: the table that lists them is not there yet, or
     the server that knows them does not answer.
 
+    reason: what the server or the program said. where, key: the source in databases.yaml.
     server: the one server whose tenants are not known; None when none of the bind's are.
-    after: the binds that make them known once they are applied; empty when that is not the reason.
+    after: the binds that may make them known once they are applied; empty when that is not the
+    reason.
     """
 
     bind: Bind
-    problem: Problem
+    reason: str
+    where: str
+    key: str
+    todo: str
     server: str | None = None
     after: tuple[str, ...] = ()
+
+    @property
+    def words(self) -> str:
+        """For people: "tenants not known until main is applied: ..."."""
+        on = f" on server {self.server}" if self.server else ""
+        until = (
+            f" until {' and '.join(self.after)} {'is' if len(self.after) == 1 else 'are'} applied"
+        )
+        return f"tenants{on} not known{until if self.after else ''}: {self.reason}"
+
+    @property
+    def problem(self) -> Problem:
+        """The same as an error of a command that needs them."""
+        return Problem(self.words, self.where, self.key, self.todo)
 
 
 StateKind = Literal["known", "no-version-table", "missing", "denied", "unreachable"]
