@@ -2,42 +2,53 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import click
 
 from orchestrator.cli.options import as_json, opened, selects
-from orchestrator.cli.output import plural, print_json, revisions, say
-from orchestrator.cli.targets import describe
+from orchestrator.cli.output import print_json, revisions, say
+from orchestrator.cli.targets import describe, describe_unknown, waiting
 from orchestrator.errors import HistoryError
 from orchestrator.execution.project import Project
 from orchestrator.fleet.state import read_states
-from orchestrator.fleet.targets import Selection, select_targets
-from orchestrator.fleet.types import State, Target
+from orchestrator.fleet.targets import Selection, find_targets
+from orchestrator.fleet.types import State, Target, UnknownTenants
 from orchestrator.revisions.history import History
 
 LARGE = 50
 """A fleet larger than this is shown by cohort."""
 
+_WIDTH = 100
+_COHORTS = 12
+"""How many cohorts of a bind are shown, the largest first."""
+_EXAMPLES = 3
+
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A target's state, in the words of its history."""
+    """A target's state, in the words of its history. pending: the revisions up to the heads."""
 
     target: Target
     state: State
     kind: str
-    behind: int = 0
+    pending: tuple[str, ...] = ()
     detail: str = ""
+
+    @property
+    def behind(self) -> int:
+        """How many steps lead to the heads."""
+        return len(self.pending)
 
     @property
     def words(self) -> str:
         """For people: "4f2a (head)", "1b7c (3 behind)", "missing: no schema t_acme"."""
         known = revisions(self.state.revisions)
+        heads = len(self.state.revisions)
         said = {
-            "head": f"{known} (head)",
-            "behind": f"{known} ({self.behind} behind)",
+            "head": f"{known} ({'heads' if heads > 1 else 'head'})",
+            "behind": f"{known} ({f'{heads} heads, ' if heads > 1 else ''}{self.behind} behind)",
             "unknown": f"{known} (unknown: {self.detail})",
             "no-version-table": f"no version table ({self.behind} behind)",
         }
@@ -53,13 +64,29 @@ def standing(target: Target, state: State, history: History) -> Standing:
         words = f"no revision file has {', '.join(unknown)}"
         return Standing(target, state, "unknown", detail=words)
     try:
-        behind = history.behind(state.revisions)
+        steps = history.path(state.revisions, history.upgrade("heads"))
     except HistoryError as error:
         # Rows that contradict each other, such as a revision together with one before it.
         return Standing(target, state, "unknown", detail=error.problems[0].what)
+    pending = tuple(step.revision for step in steps)
     if state.kind == "no-version-table":
-        return Standing(target, state, "no-version-table", behind)
-    return Standing(target, state, "behind" if behind else "head", behind)
+        return Standing(target, state, "no-version-table", pending)
+    return Standing(target, state, "behind" if pending else "head", pending)
+
+
+def standings(
+    targets: Sequence[Target], states: Sequence[State], histories: Mapping[str, History]
+) -> list[Standing]:
+    """`standing` for many; a history is asked once for each state, not for each target."""
+    known: dict[tuple[str, State], Standing] = {}
+    found = []
+    for target, state in zip(targets, states, strict=True):
+        key = (target.bind.name, state)
+        one = known.get(key)
+        if one is None:
+            one = known[key] = standing(target, state, histories[target.bind.name])
+        found.append(Standing(target, state, one.kind, one.pending, one.detail))
+    return found
 
 
 @click.command("status", epilog="Example: orchestrator status --bind shop --exit-code")
@@ -74,21 +101,20 @@ def command(
 
     Without a selection it shows the whole fleet; more than 50 targets are grouped by their state.
     """
-    targets = select_targets(project.config, selection, allow_empty=allow_empty)
-    binds = list(dict.fromkeys(target.bind.name for target in targets))
+    fleet = find_targets(project.config, selection, allow_empty=allow_empty)
+    binds = list(dict.fromkeys(target.bind.name for target in fleet.targets))
     project.config.require(binds=binds)
-    histories = project.histories(binds)
-    found = [
-        standing(target, state, histories[target.bind.name])
-        for target, state in zip(targets, read_states(targets), strict=True)
-    ]
+    found = standings(fleet.targets, read_states(fleet.targets), project.histories(binds))
     if as_json:
-        print_json([_as_json(one) for one in found])
-    elif len(found) > LARGE:
-        _print_cohorts(found)
+        unknown = [describe_unknown(one) | _NO_STATE for one in fleet.unknown]
+        print_json([*map(_as_json, found), *unknown])
     else:
-        _print_targets(found)
-    return int(exit_code and any(one.kind != "head" for one in found))
+        _print(found, fleet.unknown)
+    at_head = all(one.kind == "head" for one in found) and not fleet.unknown
+    return int(exit_code and not at_head)
+
+
+_NO_STATE: dict[str, object] = {"status": "tenants-unknown", "revisions": [], "behind": 0}
 
 
 def _as_json(one: Standing) -> dict[str, object]:
@@ -100,16 +126,85 @@ def _as_json(one: Standing) -> dict[str, object]:
     }
 
 
-def _print_targets(found: list[Standing]) -> None:
-    width = max((len(one.target.id) for one in found), default=0)
+def _print(found: list[Standing], unknown: Sequence[UnknownTenants]) -> None:
+    if len(found) > LARGE:
+        for line in by_cohort(found):
+            say(line)
+    else:
+        width = max((len(one.target.id) for one in found), default=0)
+        for one in found:
+            say(f"{one.target.id:<{width}}  {one.words}")
+    for bind in unknown:
+        say(waiting(bind))
+
+
+def by_cohort(found: Sequence[Standing]) -> Iterator[str]:
+    """Lines for a large fleet: "shop: 9,812 at 4f2a (head), 188 at 1b7c (3 behind: ...)"."""
+    binds: dict[str, dict[tuple[object, ...], list[Standing]]] = {}
     for one in found:
-        say(f"{one.target.id:<{width}}  {one.words}")
+        cohorts = binds.setdefault(one.target.bind.name, {})
+        cohorts.setdefault(_cohort(one), []).append(one)
+    for bind, cohorts in binds.items():
+        largest = sorted(cohorts.values(), key=len, reverse=True)
+        parts = [_cohort_words(cohort) for cohort in largest[:_COHORTS]]
+        rest = largest[_COHORTS:]
+        if rest:
+            count = sum(map(len, rest))
+            parts.append(f"{count:,} in {len(rest):,} other states (--json lists all)")
+        yield from _wrapped(f"{bind}: ", parts)
 
 
-def _print_cohorts(found: list[Standing]) -> None:
-    """Targets of a bind that share a state, in one line, the largest cohort first."""
-    for bind in dict.fromkeys(one.target.bind.name for one in found):
-        cohorts = Counter(one.words for one in found if one.target.bind.name == bind)
-        say(f"{bind}: {plural(sum(cohorts.values()), 'target')}")
-        for words, count in cohorts.most_common():
-            say(f"  {count:>7,}  {words}")
+def _cohort(one: Standing) -> tuple[object, ...]:
+    """What targets have in common that are counted together: a state, or a cause."""
+    if one.kind in ("missing", "denied", "unreachable"):
+        server = one.target.server.name if one.kind == "unreachable" else ""
+        cause = "" if one.kind == "missing" else _cause(one)
+        return one.kind, server, cause
+    return one.kind, one.state.revisions, one.detail
+
+
+def _cause(one: Standing) -> str:
+    """A server's message without what it says of this target alone."""
+    text = one.detail
+    for name in (one.target.schema, one.target.database):
+        text = text.replace(name, "...") if name else text
+    return text
+
+
+def _cohort_words(cohort: Sequence[Standing]) -> str:
+    one, count = cohort[0], f"{len(cohort):,}"
+    known = revisions(one.state.revisions)
+    if one.kind == "no-version-table":
+        return f"{count} without version table ({_behind(one)})"
+    if one.kind == "behind":
+        heads = len(one.state.revisions)
+        return f"{count} at {known} ({f'{heads} heads, ' if heads > 1 else ''}{_behind(one)})"
+    if one.kind in ("head", "unknown"):
+        return f"{count} at {one.words}"
+    names = [standing.target.tenant or standing.target.id for standing in cohort[:_EXAMPLES]]
+    names += ["..."] if len(cohort) > _EXAMPLES else []
+    examples = ", ".join(names)
+    if one.kind == "missing":
+        return f"{count} missing ({examples})"
+    on = f" on server {one.target.server.name}" if one.kind == "unreachable" else ""
+    return f"{count} {one.kind}{on} ({_cause(one)}: {examples})"
+
+
+def _behind(one: Standing) -> str:
+    """ "3 behind: 1b7c, 2d8e, 4f2a", with the middle left out of a long way."""
+    if not one.pending:
+        return "0 behind"
+    shown = one.pending if len(one.pending) <= 4 else (*one.pending[:2], "...", one.pending[-1])
+    return f"{one.behind:,} behind: {', '.join(shown)}"
+
+
+def _wrapped(head: str, parts: Sequence[str]) -> Iterator[str]:
+    """The parts behind each other, as many on a line as fit."""
+    line = head
+    for number, part in enumerate(parts):
+        text = part + ("," if number < len(parts) - 1 else "")
+        if line.strip() and line != head and len(line) + 1 + len(text) > _WIDTH:
+            yield line
+            line = " " * len(head)
+        line += text if line == head or not line.strip() else f" {text}"
+    yield line

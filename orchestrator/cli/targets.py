@@ -8,8 +8,8 @@ from orchestrator.cli.options import as_json, opened, selects
 from orchestrator.cli.output import print_json, say
 from orchestrator.execution.project import Project
 from orchestrator.fleet.engines import target_url
-from orchestrator.fleet.targets import Selection, select_targets
-from orchestrator.fleet.types import Target
+from orchestrator.fleet.targets import Selection, find_targets
+from orchestrator.fleet.types import Target, UnknownTenants
 
 
 @click.command("targets", epilog="Example: orchestrator targets --bind shop --select tier=internal")
@@ -19,16 +19,19 @@ from orchestrator.fleet.types import Target
 def command(project: Project, selection: Selection, allow_empty: bool, as_json: bool) -> None:
     """List the targets that a selection names, the whole fleet by default.
 
-    No database is touched.
+    No database is touched but those that tenants' names are read from.
     """
-    targets = select_targets(project.config, selection, allow_empty=allow_empty)
+    fleet = find_targets(project.config, selection, allow_empty=allow_empty)
+    targets = fleet.targets
     if as_json:
-        print_json([describe(target) for target in targets])
+        print_json([*map(describe, targets), *map(describe_unknown, fleet.unknown)])
         return
     width = max((len(target.id) for target in targets), default=0)
     for target in targets:
         labels = " ".join(f"{name}={value}" for name, value in sorted(target.labels.items()))
         say(f"{target.id:<{width}}  {_place(target)}  {labels}".rstrip())
+    for one in fleet.unknown:
+        say(waiting(one))
 
 
 def describe(target: Target) -> dict[str, object]:
@@ -43,6 +46,31 @@ def describe(target: Target) -> dict[str, object]:
         or (target.server.url.database if target.server.url is not None else None),
         "labels": dict(target.labels),
     }
+
+
+def describe_unknown(one: UnknownTenants) -> dict[str, object]:
+    """Tenants that cannot be told now, for machines: as a target without a tenant, and why."""
+    return {
+        "target": _named(one),
+        "bind": one.bind.name,
+        "server": one.server,
+        "tenant": None,
+        "schema": None,
+        "database": None,
+        "labels": {},
+        "after": list(one.after),
+        "detail": one.words,
+    }
+
+
+def waiting(one: UnknownTenants) -> str:
+    """The same for people: "shop: after main; tenants not known until main is applied: ..."."""
+    after = f"after {', '.join(one.after)}; " if one.after else ""
+    return f"{_named(one)}: {after}{one.words}"
+
+
+def _named(one: UnknownTenants) -> str:
+    return f"{one.bind.name}@{one.server}" if one.server else one.bind.name
 
 
 def _place(target: Target) -> str:
