@@ -7,13 +7,19 @@ No database is touched and none is needed; see `revisions/recording` for how.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from itertools import takewhile, zip_longest
 from pathlib import Path
 
 from orchestrator.config import Where
 from orchestrator.revisions.recording.children import record
 from orchestrator.revisions.recording.inputs import InputDigests
-from orchestrator.revisions.recording.messages import CompileRequest, Pretence, RecordedStep
+from orchestrator.revisions.recording.messages import (
+    CompileRequest,
+    NamedType,
+    Pretence,
+    RecordedStep,
+)
 from orchestrator.revisions.types import LiveReason, Recording, Segment
 
 __all__ = ["CompileRequest", "compile_steps", "compile_with_inputs"]
@@ -34,15 +40,24 @@ def compile_steps(request: CompileRequest) -> tuple[Recording, ...]:
     Raises the errors of loading the project (ConfigError, EnvironmentScriptError, DiscoveryError,
     HistoryError), and RecordingError when the recording processes cannot be used.
     """
-    return compile_with_inputs(request)[0]
+    return compile_with_inputs(request).recordings
 
 
-def compile_with_inputs(
-    request: CompileRequest,
-) -> tuple[tuple[Recording, ...], InputDigests]:
-    """As compile_steps, with what the recordings were made from beside the revision files."""
+@dataclass(frozen=True, slots=True)
+class Compilation:
+    """Recordings with what they were made from. types: those that Alembic remembers from each step
+    on (a later step of the run does not make them again). inputs: what all were made from beside
+    the revision files."""
+
+    recordings: tuple[Recording, ...] = ()
+    types: tuple[tuple[NamedType, ...], ...] = ()
+    inputs: InputDigests = field(default_factory=InputDigests)
+
+
+def compile_with_inputs(request: CompileRequest) -> Compilation:
+    """As compile_steps, for whoever keeps the recordings."""
     if not request.steps:
-        return (), InputDigests()
+        return Compilation()
     first, second = record(request, _PRETENCES)
     recordings = tuple(
         Recording(revision, direction, *_compare(one, other))
@@ -50,7 +65,8 @@ def compile_with_inputs(
             request.steps, first.steps, second.steps, strict=True
         )
     )
-    return recordings, first.inputs | second.inputs
+    types = tuple(step.types for step in first.steps)
+    return Compilation(recordings, types, first.inputs | second.inputs)
 
 
 def _compare(

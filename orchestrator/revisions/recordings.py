@@ -1,6 +1,6 @@
 """Recordings, kept: a history that did not change is not recorded again at every start.
 
-Enters: the steps wanted, by bind and flavour.  Leaves: a recording of each, from the folder
+Enters: the paths wanted, by bind and flavour.  Leaves: a recording of each, from the folder
 `.orchestrator/recordings/` where it can be, else made now and written there.
 
 A recording is found by a key over everything that is known before (the revision file's bytes,
@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ from orchestrator.config.types import Where
 from orchestrator.errors import OrchestratorError
 from orchestrator.revisions.compile import CompileRequest, compile_with_inputs
 from orchestrator.revisions.recording.inputs import InputDigests, file_digest, variable_digest
+from orchestrator.revisions.recording.messages import NamedType
 from orchestrator.revisions.types import Direction, LiveReason, Recording, Segment, Step
 
 PROCESSES_A_REQUEST = 2
@@ -46,7 +48,7 @@ _SUFFIX = ".json"
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Steps of one bind whose recordings on one flavour are wanted.
+    """A path of one bind, from its start, whose recordings on one flavour are wanted.
 
     dialect: the name in the servers' URLs ("mysql" also for a MariaDB reached through mysql://).
     """
@@ -81,7 +83,7 @@ def recordings_folder(config: Config) -> Path:
 def compile_cached(
     config: Config, wanted: Sequence[Wanted], listener: Listener | None = None
 ) -> list[tuple[Compiled, ...]]:
-    """The recordings of these steps, in the same order.
+    """The recordings of these paths, in the same order.
 
     What is missing is recorded now, several binds and flavours at the same time as far as there are
     processors.  A folder that cannot be written is a warning.  Raises what
@@ -89,12 +91,15 @@ def compile_cached(
     """
     heard = listener or Listener()
     kept = _Kept(config)
-    drawers = [_Drawer(kept, one) for one in wanted]
-    missing = [drawer for drawer in drawers if drawer.missing]
-    for drawer in missing:
-        heard.recording(drawer.wanted, len(drawer.missing))
-    for drawer, made in zip(missing, _record(config, missing), strict=True):
-        drawer.fill(*made)
+    groups: dict[tuple[str, Flavour, str], list[_Path]] = {}
+    paths = [_Path(kept, one) for one in wanted]
+    for path in paths:
+        key = path.wanted.bind, path.wanted.flavour, path.wanted.dialect
+        groups.setdefault(key, []).append(path)
+    # Within a bind and flavour one path after the other: the longest often holds all the others.
+    for group in groups.values():
+        group.sort(key=lambda path: -len(path.wanted.steps))
+    _side_by_side([partial(_complete, group, heard) for group in groups.values()])
     try:
         kept.write()
     except OSError as error:
@@ -102,75 +107,91 @@ def compile_cached(
             f"recordings cannot be kept in {kept.folder}: {error.strerror}; they are made again "
             "by the next command"
         )
-    return [drawer.compiled() for drawer in drawers]
+    return [tuple(path.compiled) for path in paths]
 
 
-def _record(
-    config: Config, drawers: Sequence[_Drawer]
-) -> list[tuple[tuple[Recording, ...], InputDigests]]:
-    requests = [
-        CompileRequest(
-            config.file,
-            config.root,
-            drawer.wanted.bind,
-            drawer.wanted.flavour,
-            tuple((step.revision, step.direction) for step in drawer.missing),
-            drawer.wanted.dialect,
-        )
-        for drawer in drawers
-    ]
-    side_by_side = len(os.sched_getaffinity(0)) // PROCESSES_A_REQUEST
-    if side_by_side < 2 or len(requests) < 2:
-        return [compile_with_inputs(request) for request in requests]
-    with ThreadPoolExecutor(side_by_side) as threads:
-        futures = [threads.submit(compile_with_inputs, request) for request in requests]
+def _complete(paths: Iterable[_Path], heard: Listener) -> None:
+    for path in paths:
+        path.look_up()
+        if path.missing:
+            heard.recording(path.wanted, len(path.missing))
+            path.record()
+
+
+def _side_by_side(tasks: Sequence[Callable[[], None]]) -> None:
+    """Do all of these, each of which starts two processes, on the processors that there are."""
+    threads = min(len(os.sched_getaffinity(0)) // PROCESSES_A_REQUEST, len(tasks))
+    if threads < 2:
+        for task in tasks:
+            task()
+        return
+    with ThreadPoolExecutor(threads) as executor:
+        futures = [executor.submit(task) for task in tasks]
     errors = [error for future in futures if (error := future.exception()) is not None]
     told = [error for error in errors if isinstance(error, OrchestratorError)]
-    if errors and len(told) == len(errors):
+    if told and len(told) == len(errors):
         raise type(told[0])(dict.fromkeys(problem for one in told for problem in one.problems))
-    return [future.result() for future in futures]
+    if errors:
+        raise errors[0]
 
 
-class _Drawer:
-    """The recordings of one Wanted: those that were kept, and those that are missing."""
+class _Path:
+    """The recordings of one Wanted: those at its start that were kept, then those made now.
+
+    Alembic remembers the named types that a run has made, and does not make them again; so a
+    recording counts only after steps that left the same in its memory.
+    """
 
     def __init__(self, kept: _Kept, wanted: Wanted) -> None:
         self.wanted = wanted
+        self.compiled: list[Compiled] = []
         self._kept = kept
-        before = kept.surroundings(wanted)
-        self._sources = [kept.digest(str(step.file)) for step in wanted.steps]
-        self._keys = [
-            _key(before, kept.relative(str(step.file)), step.revision, step.direction, source)
-            for step, source in zip(wanted.steps, self._sources, strict=True)
-        ]
-        self._found = [
-            kept.read(key, step) for key, step in zip(self._keys, wanted.steps, strict=True)
-        ]
+        self._before = kept.surroundings(wanted)
+        self._types: tuple[NamedType, ...] = ()
 
     @property
     def missing(self) -> tuple[Step, ...]:
-        """Steps without a recording."""
-        return tuple(
-            step
-            for step, found in zip(self.wanted.steps, self._found, strict=True)
-            if found is None
-        )
+        """Steps without a recording: all after the first that has none."""
+        return self.wanted.steps[len(self.compiled) :]
 
-    def fill(self, recordings: Iterable[Recording], inputs: InputDigests) -> None:
-        """Take the recordings of what was missing."""
-        made = iter(recordings)
-        for number, found in enumerate(self._found):
+    def look_up(self) -> None:
+        """Take what was kept."""
+        for step in self.missing:
+            key, source = self._key(step)
+            found = self._kept.read(key, step)
             if found is None:
-                self._found[number] = recording = next(made)
-                self._kept.add(self._keys[number], recording, inputs)
+                return
+            self._take(Compiled(found[0], source), found[1])
 
-    def compiled(self) -> tuple[Compiled, ...]:
-        """All recordings, in the order of the steps."""
-        return tuple(
-            Compiled(found, source)
-            for found, source in zip(self._found, self._sources, strict=True)
-            if found is not None
+    def record(self) -> None:
+        """Record what is missing."""
+        request = CompileRequest(
+            self._kept.config.file,
+            self._kept.config.root,
+            self.wanted.bind,
+            self.wanted.flavour,
+            tuple((step.revision, step.direction) for step in self.missing),
+            self.wanted.dialect,
+            types=self._types,
         )
+        made = compile_with_inputs(request)
+        for step, recording, types in zip(self.missing, made.recordings, made.types, strict=True):
+            key, source = self._key(step)
+            self._kept.add(key, recording, types, made.inputs)
+            self._take(Compiled(recording, source), types)
+
+    def _take(self, compiled: Compiled, types: tuple[NamedType, ...]) -> None:
+        self.compiled.append(compiled)
+        if types:
+            self._types = tuple(sorted({*self._types, *types}, key=repr))
+
+    def _key(self, step: Step) -> tuple[str, str]:
+        """The key of the next step's recording, and its file's digest."""
+        path = str(step.file)
+        source = self._kept.digest(path)
+        types = repr(self._types) if self._types else ""
+        file = self._kept.relative(path)
+        return _key(self._before, types, file, step.revision, step.direction, source), source
 
 
 class _Kept:
@@ -178,7 +199,7 @@ class _Kept:
 
     def __init__(self, config: Config) -> None:
         self.folder = recordings_folder(config)
-        self._config = config
+        self.config = config
         self._root = str(config.root) + os.sep
         self._digests: dict[str, str] = {}
         self._unchanged: dict[str, bool] = {}
@@ -198,17 +219,17 @@ class _Kept:
 
     def surroundings(self, wanted: Wanted) -> str:
         """The part of the key that all steps of a Wanted share."""
-        self._project = self._project or _project_key(self._config, self.digest)
-        bind = self._config.binds[wanted.bind]
+        self._project = self._project or _project_key(self.config, self.digest)
+        bind = self.config.binds[wanted.bind]
         return _key(self._project, *_bind_key(bind), str(wanted.flavour), wanted.dialect)
 
-    def read(self, key: str, step: Step) -> Recording | None:
-        """A recording that may be used again, or None."""
-        data = self._load(key)
+    def read(self, key: str, step: Step) -> tuple[Recording, tuple[NamedType, ...]] | None:
+        """A recording that may be used again with the types it leaves in memory, or None."""
+        data = self._new.get(key) or self._load(key)
         if data is None or not self._same(str(data.get("inputs"))):
             return None
         try:
-            return Recording(
+            recording = Recording(
                 step.revision,
                 step.direction,
                 tuple(
@@ -220,17 +241,27 @@ class _Kept:
                     for name, where, detail in data["live"]
                 ),
             )
+            types = tuple((_text(k), s and _text(s), _text(n)) for k, s, n in data["types"])
+            return recording, types
         except (KeyError, TypeError, ValueError):
             return None
 
-    def add(self, key: str, recording: Recording, inputs: InputDigests) -> None:
+    def add(
+        self,
+        key: str,
+        recording: Recording,
+        types: Sequence[NamedType],
+        inputs: InputDigests,
+    ) -> None:
         """Have a recording written."""
         used = {"files": dict(inputs.files), "variables": dict(inputs.variables)}
         name = _key("inputs", json.dumps(used, sort_keys=True))
         self._new[name] = used
+        self._unchanged[name] = True
         self._new[key] = {
             "inputs": name,
             "segments": [[one.transactional, one.statements] for one in recording.segments],
+            "types": types,
             "live": [[one.name, self._plain(one.where), one.detail] for one in recording.live],
         }
 

@@ -11,7 +11,7 @@ import datetime
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,12 @@ from orchestrator.revisions.recording.connection import StandIn
 from orchestrator.revisions.recording.dialects import server_version
 from orchestrator.revisions.recording.handshake import standing_in
 from orchestrator.revisions.recording.inputs import Inputs, keyed_files
-from orchestrator.revisions.recording.messages import CompileRequest, Pretence, RecordedStep
+from orchestrator.revisions.recording.messages import (
+    CompileRequest,
+    NamedType,
+    Pretence,
+    RecordedStep,
+)
 from orchestrator.revisions.recording.reasons import REASONS, ReasonName
 from orchestrator.revisions.recording.step import RevisionSource, new_tape, record_step
 from orchestrator.revisions.tree import (
@@ -72,6 +77,7 @@ def _messages(
     with _standing_in(request.flavour, folder):
         socket = folder if request.flavour.family == "postgresql" else None
         stand_in = StandIn(request.flavour, request.dialect, pretence.target, socket)
+        known = _remember(source, request.types)
         for revision, direction in request.steps:
             file = new_tape(source.script.get_revision(revision), request.flavour).file
             yield messages.started(file)
@@ -80,7 +86,26 @@ def _messages(
                 continue
             tape = record_step(source, stand_in, revision, direction)
             yield messages.used(inputs.news())
-            yield messages.recorded(RecordedStep.of(tape))
+            news = _remembered(source) - known
+            known |= news
+            yield messages.recorded(RecordedStep.of(tape, sorted(news, key=repr)))
+
+
+def _remember(source: RevisionSource, types: Iterable[NamedType]) -> set[NamedType]:
+    """Let Alembic remember types that steps before these have made. Gives what it remembers."""
+    for kind, schema, name in types:
+        source.memo.setdefault(kind, set()).add((schema, name))
+    return _remembered(source)
+
+
+def _remembered(source: RevisionSource) -> set[NamedType]:
+    """The types that Alembic remembers (sqlalchemy/dialects/postgresql/named_types.py)."""
+    return {
+        (kind, schema, name)
+        for kind, found in source.memo.items()
+        if isinstance(kind, str) and isinstance(found, set)
+        for schema, name in found
+    }
 
 
 def _called_back(config: Config) -> RecordedStep:

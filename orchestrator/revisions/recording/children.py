@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
@@ -88,8 +88,13 @@ class _Recorder:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
         # Ours, and not the process's own: it may be killed, and then clears nothing away.
         self._folder = tempfile.TemporaryDirectory(prefix="orchestrator-")
+        # What was lost with a process is what Alembic remembered of the steps that it did.
+        types = tuple(one for step in self.steps for one in step.types)
         text = messages.write_request(
-            self._request, self._pretence, len(self.steps), Path(self._folder.name)
+            replace(self._request, types=self._request.types + types),
+            self._pretence,
+            len(self.steps),
+            Path(self._folder.name),
         )
         try:
             self._process = subprocess.Popen(

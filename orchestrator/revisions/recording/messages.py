@@ -6,7 +6,7 @@ Enters: dataclasses on one side.  Leaves: the same on the other.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,9 @@ from orchestrator.revisions.recording.inputs import InputDigests
 from orchestrator.revisions.recording.tape import Tape
 from orchestrator.revisions.types import Direction
 
+NamedType = tuple[str, str | None, str]
+"""A type of PostgreSQL that has a name: its kind as SQLAlchemy remembers it, schema and name."""
+
 
 @dataclass(frozen=True, slots=True)
 class CompileRequest:
@@ -26,7 +29,8 @@ class CompileRequest:
     The order matters where Alembic remembers over revisions: a PostgreSQL enum that an earlier step
     has made is not made again.
 
-    dialect: the name in the targets' URL, when it is not the flavour's ("mysql" for a MariaDB that
+    types: what the steps before these have left in Alembic's memory (see RecordedStep). dialect:
+    the name in the targets' URL, when it is not the flavour's ("mysql" for a MariaDB that
     is reached through mysql://). x: what `context.get_x_argument()` gives. time_limit: seconds for
     all steps together; a step gets at least `children.STEP_SECONDS` whatever came before it.
     """
@@ -38,6 +42,7 @@ class CompileRequest:
     steps: tuple[tuple[str, Direction], ...]
     dialect: str = ""
     x: tuple[str, ...] = ()
+    types: tuple[NamedType, ...] = ()
     time_limit: float = 60.0
 
 
@@ -60,20 +65,23 @@ class RecordedSegment:
 
 @dataclass(frozen=True, slots=True)
 class RecordedStep:
-    """One recording of one step. reasons: (name, file:line, detail)."""
+    """One recording of one step. reasons: (name, file:line, detail). types: those that Alembic
+    remembers from this step on, for the rest of the run."""
 
     segments: tuple[RecordedSegment, ...] = ()
     reasons: tuple[tuple[str, str, str], ...] = field(default=())
+    types: tuple[NamedType, ...] = ()
 
     @classmethod
-    def of(cls, tape: Tape) -> RecordedStep:
+    def of(cls, tape: Tape, types: Iterable[NamedType] = ()) -> RecordedStep:
         """What a tape holds."""
         if tape.reasons:
-            return cls(reasons=tuple(tape.reasons))
+            return cls(reasons=tuple(tape.reasons), types=tuple(types))
         return cls(
             tuple(
                 RecordedSegment(one.transactional, tuple(one.statements)) for one in tape.segments
-            )
+            ),
+            types=tuple(types),
         )
 
 
@@ -88,6 +96,7 @@ def write_request(request: CompileRequest, pretence: Pretence, first: int, folde
             "steps": [[revision, str(way)] for revision, way in request.steps[first:]],
             "dialect": request.dialect,
             "x": list(request.x),
+            "types": request.types,
             "time_limit": request.time_limit,
             "folder": str(folder),
             "pretence": [pretence.target, pretence.clock_shift, pretence.hash_seed],
@@ -107,6 +116,7 @@ def read_request(text: str) -> tuple[CompileRequest, Pretence, Path]:
         tuple((revision, Direction(way)) for revision, way in data["steps"]),
         data["dialect"],
         tuple(data["x"]),
+        _named_types(data["types"]),
         data["time_limit"],
     )
     if not request.dialect:
@@ -134,6 +144,7 @@ def recorded(step: RecordedStep) -> dict[str, Any]:
     return {
         "segments": [[one.transactional, one.statements] for one in step.segments],
         "reasons": step.reasons,
+        "types": step.types,
     }
 
 
@@ -145,7 +156,12 @@ def read_recorded(message: dict[str, Any]) -> RecordedStep:
             for transactional, statements in message["segments"]
         ),
         tuple((name, where, detail) for name, where, detail in message["reasons"]),
+        _named_types(message["types"]),
     )
+
+
+def _named_types(values: Iterable[Sequence[Any]]) -> tuple[NamedType, ...]:
+    return tuple((kind, schema, name) for kind, schema, name in values)
 
 
 def failed(error: OrchestratorError) -> dict[str, Any]:
