@@ -1,0 +1,157 @@
+"""The end of a run: what became of every target, on one screen however large the fleet."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from orchestrator.cli.output import plural, redact, revisions, say
+from orchestrator.cli.targets import describe
+from orchestrator.execution.types import Failure, Outcome
+
+LARGE = 50
+"""More targets than this are counted, not listed."""
+_GROUPS_SHOWN = 10
+_NAMES_SHOWN = 8
+_STATEMENT_LINES = 20
+
+# What differs between two failures of one cause: quoted values, numbers, parenthesised keys.
+_VARIABLE = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`|=\([^)]*\)|\b\d+\b")
+
+
+def print_outcomes(verb: str, outcomes: Sequence[Outcome]) -> None:
+    """All of it: targets or counts, failures by cause, and one line of totals."""
+    if len(outcomes) <= LARGE:
+        _print_each(outcomes)
+    else:
+        _print_counts(outcomes)
+    _print_causes([outcome for outcome in outcomes if outcome.result == "failed"])
+    counts = Counter(outcome.result for outcome in outcomes)
+    words = {"done": "changed", "unchanged": "unchanged", "failed": "failed"}
+    words["not-started"] = "not started"
+    said = "".join(f", {counts[key]:,} {word}" for key, word in words.items() if counts[key])
+    say(f"{verb}: {plural(len(outcomes), 'target')}{said}")
+
+
+def _print_each(outcomes: Sequence[Outcome]) -> None:
+    width = max((len(outcome.target.id) for outcome in outcomes), default=0)
+    for outcome in outcomes:
+        say(f"{outcome.target.id:<{width}}  {_words(outcome)}")
+
+
+def _print_counts(outcomes: Sequence[Outcome]) -> None:
+    """One line for all targets of a bind that went the same way."""
+    ways: Counter[tuple[str, str]] = Counter(
+        (outcome.target.bind.name, _way(outcome)) for outcome in outcomes
+    )
+    for (bind, way), count in ways.items():
+        say(f"{bind}: {plural(count, 'target')} {way}")
+
+
+def _way(outcome: Outcome) -> str:
+    before, after = revisions(outcome.before), revisions(outcome.after)
+    if outcome.result == "unchanged":
+        return f"at {after}, nothing to do"
+    if outcome.result == "not-started":
+        return "not started"
+    if outcome.result == "failed":
+        return "FAILED" + (f" in {outcome.failure.revision}" if _revision(outcome) else "")
+    return f"{before} -> {after}"
+
+
+def _revision(outcome: Outcome) -> str:
+    return outcome.failure.revision if outcome.failure else ""
+
+
+def _words(outcome: Outcome) -> str:
+    """One target's line."""
+    before, after = revisions(outcome.before), revisions(outcome.after)
+    if outcome.result == "done":
+        return (
+            f"{before} -> {after} ({plural(len(outcome.steps), 'step')}, {outcome.seconds:.1f} s)"
+        )
+    if outcome.result == "unchanged":
+        return f"{after}, nothing to do"
+    moved = f"{before} -> {after}, then " if outcome.steps else ""
+    if outcome.result == "not-started":
+        return f"{moved}stopped" if moved else "not started"
+    at = f" in {_revision(outcome)}" if _revision(outcome) else ""
+    return f"{moved}FAILED{at}"
+
+
+@dataclass
+class _Cause:
+    """Failures that are one and the same to whoever repairs them."""
+
+    example: Outcome
+    targets: list[str] = field(default_factory=list)
+
+
+def causes(failed: Sequence[Outcome]) -> Mapping[tuple[str, str, str], _Cause]:
+    """Failures grouped by bind, revision, and message without what differs from target to target."""
+    found: dict[tuple[str, str, str], _Cause] = {}
+    for outcome in failed:
+        target, failure = outcome.target, outcome.failure
+        message = failure.message if failure else ""
+        for name in sorted({target.schema, target.database, target.tenant} - {None}, key=len)[::-1]:  # type: ignore[arg-type]
+            message = message.replace(str(name), "<target>")
+        key = (target.bind.name, _revision(outcome), _VARIABLE.sub("_", message))
+        found.setdefault(key, _Cause(outcome)).targets.append(target.id)
+    return found
+
+
+def _print_causes(failed: Sequence[Outcome]) -> None:
+    groups = sorted(causes(failed).values(), key=lambda cause: -len(cause.targets))
+    for cause in groups[:_GROUPS_SHOWN]:
+        say()
+        _print_failure(cause)
+    if len(groups) > _GROUPS_SHOWN:
+        rest = sum(len(cause.targets) for cause in groups[_GROUPS_SHOWN:])
+        say(f"\n... and {plural(rest, 'target')} for {len(groups) - _GROUPS_SHOWN} other causes")
+
+
+def _print_failure(cause: _Cause) -> None:
+    failure = cause.example.failure
+    assert failure is not None
+    if len(cause.targets) == 1:
+        say(f"{cause.targets[0]}: {failure.message}")
+    else:
+        shown = ", ".join(cause.targets[:_NAMES_SHOWN])
+        more = len(cause.targets) - _NAMES_SHOWN
+        say(f"{plural(len(cause.targets), 'target')}: {failure.message}")
+        say(f"    targets:   {shown}" + (f" and {more:,} more" if more > 0 else ""))
+    say(f"    bind:      {cause.example.target.bind.name}")
+    for name, value in (("revision", failure.revision), ("where", failure.where)):
+        if value:
+            say(f"    {name + ':':<10} {value}")
+    if failure.statement:
+        lines = failure.statement.strip().splitlines()
+        say("    statement: " + "\n               ".join(lines[:_STATEMENT_LINES]))
+        if len(lines) > _STATEMENT_LINES:
+            say(f"               ... {len(lines) - _STATEMENT_LINES} more lines")
+    if failure.todo:
+        say(f"    {failure.todo}")
+
+
+def outcome_data(outcome: Outcome) -> dict[str, object]:
+    """An outcome for machines."""
+    return describe(outcome.target) | {
+        "result": outcome.result,
+        "before": list(outcome.before),
+        "after": list(outcome.after),
+        "steps": list(outcome.steps),
+        "seconds": round(outcome.seconds, 3),
+        "error": _failure_data(outcome.failure) if outcome.failure else None,
+    }
+
+
+def _failure_data(failure: Failure) -> dict[str, object]:
+    return {
+        "message": redact(failure.message),
+        "revision": failure.revision,
+        "where": failure.where,
+        "statement": failure.statement,
+        "todo": failure.todo,
+    }
