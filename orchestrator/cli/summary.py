@@ -28,7 +28,7 @@ def print_outcomes(verb: str, outcomes: Sequence[Outcome]) -> None:
     else:
         _print_counts(outcomes)
     _print_causes([outcome for outcome in outcomes if outcome.result == "failed"])
-    counts = Counter(outcome.result for outcome in outcomes)
+    counts: Counter[str] = Counter(outcome.result for outcome in outcomes)
     words = {"done": "changed", "unchanged": "unchanged", "failed": "failed"}
     words["not-started"] = "not started"
     said = "".join(f", {counts[key]:,} {word}" for key, word in words.items() if counts[key])
@@ -57,7 +57,7 @@ def _way(outcome: Outcome) -> str:
     if outcome.result == "not-started":
         return "not started"
     if outcome.result == "failed":
-        return "FAILED" + (f" in {outcome.failure.revision}" if _revision(outcome) else "")
+        return "FAILED" + (f" in {_revision(outcome)}" if _revision(outcome) else "")
     return f"{before} -> {after}"
 
 
@@ -90,7 +90,7 @@ class _Cause:
 
 
 def causes(failed: Sequence[Outcome]) -> Mapping[tuple[str, str, str], _Cause]:
-    """Failures grouped by bind, revision, and message without what differs from target to target."""
+    """Failures by bind, revision, and message without what differs from target to target."""
     found: dict[tuple[str, str, str], _Cause] = {}
     for outcome in failed:
         target, failure = outcome.target, outcome.failure
