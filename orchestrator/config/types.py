@@ -27,7 +27,7 @@ class Where:
     """A place in a file; prints as `databases.yaml:12`, relative to the working directory.
 
     part: which part of what that line means or brings, such as "row 3"; prints as
-    `databases.yaml:12 (row 3)`. line is 0 where lines are not known.
+    `databases.yaml:12 (row 3)`.
     """
 
     file: Path
@@ -39,8 +39,7 @@ class Where:
             shown = self.file.relative_to(Path.cwd())
         except ValueError:
             shown = self.file
-        place = f"{shown}:{self.line}" if self.line else str(shown)
-        return f"{place} ({self.part})" if self.part else place
+        return f"{shown}:{self.line}" + (f" ({self.part})" if self.part else "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,23 +60,25 @@ def _entry(row: Row, numbers: bool) -> TenantEntry | tuple[str, str]:
     """A row's entry, or what is wrong and what to do."""
     given = row.given
     fields = dict(given) if isinstance(given, Mapping) else {"tenant": given}
-    if "tenant" not in fields:
-        names = ", ".join(map(str, fields)) or "nothing"
-        return f"this entry has no `tenant` (it has {names})", "Give it a `tenant`."
-    name = _name(fields.pop("tenant"), numbers)
+    name = _name(fields.pop("tenant", None), numbers)
     if not isinstance(name, str) or not name.strip():
         return (
             "this entry has no tenant name",
             "Give it a `tenant` that is a non-empty text (quote numbers).",
         )
-    server = fields.pop("server", None)
+    server = _name(fields.pop("server", None), numbers)
+    if not isinstance(server, (str, type(None))):
+        return f"the server of the tenant {name!r} is no name", "Name a server of the bind."
     labels = {}
     for label, value in fields.items():
         if isinstance(value, (Mapping, list, tuple, set)):
-            return f"the label {label!r} of the tenant {name!r} is no plain value", "Use a text."
+            return (
+                f"the label {label} of the tenant {name!r} holds more than one value",
+                "Give it a single value.",
+            )
         if value is not None:
             labels[str(label)] = _label(value)
-    return TenantEntry(name, str(server) if server not in (None, "") else None, labels, row.where)
+    return TenantEntry(name, server or None, labels, row.where)
 
 
 def _name(value: object, numbers: bool) -> object:

@@ -20,6 +20,9 @@ SCRATCH_PREFIX = "orchestrator_scratch_"
 _SLOT = "{tenant}"
 _BEYOND_BASIC = "\U00010000"
 
+# Control characters, surrogates (which no encoding can carry), and line and paragraph separators.
+_REFUSED = {"Cc", "Cs", "Zl", "Zp"}
+
 # Names that belong to the server itself, by what stands for a tenant.
 _POSTGRESQL_SCHEMAS = frozenset(("information_schema",))
 _POSTGRESQL_DATABASES = frozenset(("template0", "template1"))
@@ -51,7 +54,7 @@ def is_common(bind: Bind, name: str) -> bool:
     a pattern could mean."""
     assert bind.tenancy is not None
     return (
-        name in _reserved(bind)
+        name.lower() in _reserved(bind)
         or name in _COMMON[bind.tenancy]
         or name.startswith(SCRATCH_PREFIX)
         or (bind.tenancy == "schema" and name.startswith("pg_"))
@@ -73,8 +76,8 @@ def fault_of(bind: Bind, tenant: str, name: str) -> str | None:
     if size > limit:
         unit = "bytes" if bind.family == "postgresql" else "characters"
         return f"the name {name!r} has {size} {unit}, and {bind.family} takes {limit}"
-    if name in _reserved(bind):
-        return f"the name {name!r} is the server's own"
+    if name.lower() in _reserved(bind):
+        return f"the {bind.tenancy} {name!r} belongs to the server itself"
     return _mysql_fault(name) if bind.family == "mysql" else _postgresql_fault(bind, name)
 
 
@@ -86,11 +89,7 @@ def _reserved(bind: Bind) -> frozenset[str]:
 
 def _odd(name: str) -> str | None:
     kinds = {unicodedata.category(letter) for letter in name}
-    if "Cc" in kinds:
-        return f"the name {name!r} holds a control character"
-    if "Cs" in kinds:
-        return f"the name {name!r} is no valid Unicode text"
-    return None
+    return f"the name {name!r} holds a control character" if kinds & _REFUSED else None
 
 
 def _mysql_fault(name: str) -> str | None:
@@ -98,7 +97,7 @@ def _mysql_fault(name: str) -> str | None:
     if name.endswith(" "):
         return f"the name {name!r} ends with a space, which MySQL refuses"
     if max(name) >= _BEYOND_BASIC:
-        return f"the name {name!r} holds a character beyond U+FFFF, which MySQL refuses"
+        return f"the name {name!r} holds a character above U+FFFF, which MySQL refuses"
     return None
 
 

@@ -16,7 +16,7 @@ from orchestrator.config import Bind, Config, Server, TenantEntry
 from orchestrator.config.duplicates import Claim, Place, duplicates, places_on
 from orchestrator.errors import ConfigError, DatabaseError, EmptySelection, Problem, UsageError
 from orchestrator.fleet.names import fault_of, name_of
-from orchestrator.fleet.tenants import source_key, tenants_of
+from orchestrator.fleet.tenants import tenants_of
 from orchestrator.fleet.types import Target, UnknownTenants
 
 
@@ -71,12 +71,17 @@ def selected_binds(config: Config, selection: Selection) -> tuple[Bind, ...]:
 
 def unknown_bind(config: Config, name: str) -> Problem:
     """The problem of a bind that databases.yaml does not declare."""
-    close = difflib.get_close_matches(name, list(config.binds), n=1)
     return Problem(
-        f"there is no bind {name!r}" + (f"; did you mean {close[0]!r}?" if close else ""),
+        f"there is no bind {name!r}{did_you_mean(name, config.binds)}",
         where=config.file.name,
         todo=f"Use one of: {', '.join(config.binds)}.",
     )
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The end of a sentence about an unknown name: the known one that is nearest, if any is."""
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def find_targets(config: Config, selection: Selection, *, allow_empty: bool = False) -> Found:
@@ -130,7 +135,7 @@ def _known_servers(config: Config, selection: Selection) -> None:
         raise UsageError(
             [
                 Problem(
-                    f"there is no server {name!r}",
+                    f"there is no server {name!r}{did_you_mean(name, known)}",
                     where=config.file.name,
                     todo=f"Use one of: {', '.join(sorted(known))}.",
                 )
@@ -221,7 +226,7 @@ def _placed(bind: Bind, entries: Iterable[TenantEntry]) -> tuple[list[Target], l
             Problem(
                 fault or "it has no server",
                 where=str(entry.where),
-                key=source_key(bind),
+                key=f"binds.{bind.name}.tenants",
                 todo="Correct the entry.",
             )
         )

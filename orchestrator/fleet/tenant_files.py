@@ -1,6 +1,6 @@
 """Tenants from a file: .txt, .csv, .json or .yaml.
 
-Enters: a `file` source.  Leaves: a Row for each tenant, with its line (its entry in JSON).
+Enters: a `file` source.  Leaves: a Row for each tenant, with its line.
 """
 
 from __future__ import annotations
@@ -8,11 +8,11 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import yaml
+from yaml.nodes import SequenceNode
 
 from orchestrator.config import TenantSource, Where
 from orchestrator.errors import ConfigError, Problem
@@ -20,6 +20,10 @@ from orchestrator.fleet.entries import Row, Rows
 
 # libyaml reads ten thousand tenants in a tenth of the time; its wheel is not there for everybody.
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+Lines = Iterator[tuple[int, Any]]
+"""What a file holds: a name or a mapping for each tenant, with its line."""
 
 
 def file_rows(source: TenantSource, key: str) -> Rows:
@@ -37,10 +41,8 @@ def file_rows(source: TenantSource, key: str) -> Rows:
             )
         )
     try:
-        # newline="": a line break inside a quoted field stays as it is.
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            text = file.read()
-        return Rows(tuple(reader(path, text)))
+        text = path.read_bytes().decode("utf-8-sig")
+        return Rows(tuple(Row(Where(path, line), given) for line, given in reader(text)))
     except OSError as error:
         raise ConfigError(
             Problem(
@@ -50,13 +52,25 @@ def file_rows(source: TenantSource, key: str) -> Rows:
                 todo="Correct the path (it is relative to databases.yaml), or write the file.",
             )
         ) from error
-    except (ValueError, csv.Error, yaml.YAMLError) as error:
-        raise ConfigError(
-            Problem(
-                f"it cannot be read as {path.suffix[1:]}: {' '.join(str(error).split())}",
-                where=str(path),
-            )
-        ) from error
+    except (_BadLine, UnicodeDecodeError) as error:
+        line, what = (
+            (error.line, error.what)
+            if isinstance(error, _BadLine)
+            else (error.object.count(b"\n", 0, error.start) + 1, "this is no UTF-8 text")
+        )
+        problem = Problem(
+            f"it cannot be read as {path.suffix[1:]}: {what}", where=str(Where(path, line))
+        )
+        raise ConfigError(problem) from error
+
+
+class _BadLine(Exception):
+    """A file that cannot be read any further."""
+
+    def __init__(self, line: int, what: str) -> None:
+        super().__init__(what)
+        self.line = line
+        self.what = what
 
 
 def names_in(text: str) -> Iterator[tuple[int, str]]:
@@ -71,46 +85,85 @@ def names_in(text: str) -> Iterator[tuple[int, str]]:
             yield number, name
 
 
-def _txt(path: Path, text: str) -> Iterator[Row]:
-    for number, name in names_in(text):
-        if not name.startswith("#"):
-            yield Row(Where(path, number), name)
+def _txt(text: str) -> Lines:
+    return ((line, name) for line, name in names_in(text) if not name.startswith("#"))
 
 
-def _csv(path: Path, text: str) -> Iterator[Row]:
-    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-    columns = reader.fieldnames or ()
-    if "tenant" not in columns:
-        raise ValueError("its first line names no column `tenant`")
-    if len(set(columns)) < len(columns):
-        raise ValueError("its first line names a column twice")
-    for row in reader:
-        if None in row:
-            raise ValueError(f"line {reader.line_num} has more fields than the first line")
-        # An empty field is no label; an empty tenant is a mistake that is told with its line.
-        kept = {name: value for name, value in row.items() if value or name == "tenant"}
-        yield Row(Where(path, reader.line_num), kept)
-
-
-def _json(path: Path, text: str) -> Iterator[Row]:
-    value = json.loads(text)
-    if not isinstance(value, list):
-        raise ValueError("it holds no list")
-    for number, given in enumerate(value, 1):
-        yield Row(Where(path, 0, f"entry {number}"), given)
-
-
-def _yaml(path: Path, text: str) -> Iterator[Row]:
-    loader = _LOADER(text)
+def _csv(text: str) -> Lines:
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
+        header = next(reader, [])
+        if "tenant" not in header:
+            raise _BadLine(1, "its first line names no column `tenant`")
+        twice = [name for name in header if header.count(name) > 1]
+        if twice:
+            raise _BadLine(1, f"its first line names the column `{twice[0]}` twice")
+        before = reader.line_num
+        for row in reader:
+            # A quoted field may hold line breaks: the entry stands where its first line does.
+            line, before = before + 1, reader.line_num
+            if len(row) > len(header):
+                raise _BadLine(line, "it has more fields than the first line")
+            if row:
+                yield line, {key: value for key, value in zip(header, row, strict=False) if value}
+    except csv.Error as error:
+        raise _BadLine(reader.line_num, str(error)) from error
+
+
+def _json(text: str) -> Lines:
+    try:
+        whole = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise _BadLine(error.lineno, error.msg) from error
+    except RecursionError as error:
+        raise _BadLine(1, "it is nested too deep") from error
+    if not isinstance(whole, list):
+        raise _BadLine(1, "it holds no list")
+    # Item by item once more, because json.loads() does not tell where each one stands.
+    decoder = json.JSONDecoder()
+    counted, line = 0, 1
+    place = text.index("[") + 1
+    for _ in whole:
+        place = _next_item(text, place)
+        line += text.count("\n", counted, place)
+        counted = place
+        item, place = decoder.raw_decode(text, place)
+        yield line, item
+
+
+def _next_item(text: str, place: int) -> int:
+    """Where the next item of a valid JSON list starts."""
+    while text[place] in " \t\r\n,":
+        place += 1
+    return place
+
+
+def _yaml(text: str) -> Lines:
+    # Composed first, because only nodes know their lines.
+    loader = _LOADER("")
+    try:
+        loader = _LOADER(text)
         node = loader.get_single_node()
-        if not isinstance(node, yaml.SequenceNode):
-            raise ValueError("it holds no list")
-        for one in node.value:
-            given = loader.construct_document(one)
-            yield Row(Where(path, one.start_mark.line + 1), given)
+        if not isinstance(node, SequenceNode):
+            raise _BadLine(1, "it holds no list")
+        for item in node.value:
+            yield item.start_mark.line + 1, loader.construct_object(item, deep=True)
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise _BadLine(line, f"the character U+{ord(text[error.position]):04X}") from error
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        raise _BadLine(mark.line + 1 if mark else 1, str(error.problem)) from error
+    except (ValueError, yaml.YAMLError) as error:
+        raise _BadLine(1, " ".join(str(error).split())) from error
     finally:
         loader.dispose()
 
 
-_READERS = {".txt": _txt, ".csv": _csv, ".json": _json, ".yaml": _yaml, ".yml": _yaml}
+_READERS: Mapping[str, Callable[[str], Lines]] = {
+    ".txt": _txt,
+    ".csv": _csv,
+    ".json": _json,
+    ".yaml": _yaml,
+    ".yml": _yaml,
+}

@@ -25,6 +25,8 @@ _ONE_COLLATION = "CONVERT(version_num USING utf8mb4) COLLATE utf8mb4_bin AS vers
 _LOCK_SECONDS = 1
 """How long a batch waits for a table that somebody holds exclusively."""
 
+_NO_SUCH_TABLE = 1146  # MySQL 8.4 Error Message Reference: ER_NO_SUCH_TABLE
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -129,7 +131,7 @@ def _told(place: Place, there: _There | None) -> State | None:
     if not there.table:
         return State("no-version-table")
     if not there.readable:
-        return State("denied", detail=f"no SELECT on {there.schema}.{place.table}")
+        return State("denied", detail=f"no SELECT on {place.table}")
     return None
 
 
@@ -166,10 +168,21 @@ def mysql_catalogue(connection: Connection, places: Sequence[Place]) -> tuple[St
         if database not in there:
             states[place.index] = _unseen(connection, place)
         elif (database, fold(place.table)) not in versioned:
-            states[place.index] = State("no-version-table")
+            states[place.index] = _unlisted(connection, place)
         else:
             readable.append(place)
     return states, readable
+
+
+def _unlisted(connection: Connection, place: Place) -> State:
+    """A table that this user may not read is not listed either: asking for it tells which."""
+    try:
+        connection.exec_driver_sql(f"SELECT version_num FROM {_name(connection, place)} LIMIT 0")
+    except DBAPIError as error:
+        if error.orig is not None and error.orig.args[:1] == (_NO_SUCH_TABLE,):
+            return State("no-version-table")
+        return State("denied", detail=first_line(error))
+    return read_rows(connection, [place])[place.index]  # Somebody made it in the meantime.
 
 
 def _unseen(connection: Connection, place: Place) -> State:
@@ -188,8 +201,7 @@ def read_rows(connection: Connection, places: Sequence[Place]) -> States:
     postgresql = connection.dialect.name == "postgresql"
     value = "version_num" if postgresql else _ONE_COLLATION
     selects = " UNION ALL ".join(
-        f"SELECT {place.index} AS place, {value} FROM "
-        f"{_quoted(connection, place.container or '')}.{_quoted(connection, place.table)}"
+        f"SELECT {place.index} AS place, {value} FROM {_name(connection, place)}"
         for place in places
     )
     # In one text with its SELECT it ends with it: a pooler may lend the session to others.
@@ -216,6 +228,10 @@ def read_rows(connection: Connection, places: Sequence[Place]) -> States:
 def _known(revisions: tuple[str, ...]) -> State:
     """One State for all targets that hold the same: a fleet has few."""
     return State("known", tuple(sorted(revisions)))
+
+
+def _name(connection: Connection, place: Place) -> str:
+    return f"{_quoted(connection, place.container or '')}.{_quoted(connection, place.table)}"
 
 
 def _quoted(connection: Connection, name: str) -> str:
