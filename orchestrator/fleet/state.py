@@ -22,6 +22,8 @@ BATCH = 250
 THREADS = 8
 """Connections that read state at the same time."""
 
+_NO_SUCH_TABLE = 1146  # MySQL 8.4 Error Message Reference: ER_NO_SUCH_TABLE
+
 
 @dataclass(frozen=True, slots=True)
 class _Place:
@@ -153,11 +155,22 @@ def _mysql(connection: Connection, places: Sequence[_Place]) -> dict[int, State]
         if place.container not in there:
             found[place.index] = _unseen(connection, place)
         elif (place.container, place.table) not in versioned:
-            found[place.index] = State("no-version-table")
+            found[place.index] = _unlisted(connection, place)
         else:
             readable.append(place)
     found.update(_rows(connection, readable))
     return found
+
+
+def _unlisted(connection: Connection, place: _Place) -> State:
+    """A table that this user may not read is not listed either: asking for it tells which."""
+    try:
+        connection.exec_driver_sql(f"SELECT version_num FROM {_name(connection, place)} LIMIT 0")
+    except DBAPIError as error:
+        if error.orig is not None and error.orig.args[:1] == (_NO_SUCH_TABLE,):
+            return State("no-version-table")
+        return State("denied", detail=first_line(error))
+    return _rows(connection, [place])[place.index]  # Somebody made it in the meantime.
 
 
 def _unseen(connection: Connection, place: _Place) -> State:
@@ -173,8 +186,7 @@ def _rows(connection: Connection, places: Sequence[_Place]) -> dict[int, State]:
     if not places:
         return {}
     selects = (
-        f"SELECT {place.index} AS place, version_num FROM "
-        f"{_quoted(connection, place.container or '')}.{_quoted(connection, place.table)}"
+        f"SELECT {place.index} AS place, version_num FROM {_name(connection, place)}"
         for place in places
     )
     try:
@@ -188,6 +200,10 @@ def _rows(connection: Connection, places: Sequence[_Place]) -> dict[int, State]:
     for place, revision in rows:
         revisions[place].append(revision)
     return {index: State("known", tuple(sorted(found))) for index, found in revisions.items()}
+
+
+def _name(connection: Connection, place: _Place) -> str:
+    return f"{_quoted(connection, place.container or '')}.{_quoted(connection, place.table)}"
 
 
 def _quoted(connection: Connection, name: str) -> str:

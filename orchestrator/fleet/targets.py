@@ -6,6 +6,7 @@ Enters: Config and a Selection.  Leaves: targets, in order of binds as declared.
 from __future__ import annotations
 
 import difflib
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -19,6 +20,17 @@ from orchestrator.fleet.types import Target
 # PostgreSQL 18 manual, 4.1.1 "Identifiers": at most NAMEDATALEN - 1 bytes.
 # MySQL 8.4 manual, 11.2.1 "Identifier Length Limits": at most 64 characters.
 NAME_LIMIT = {"postgresql": 63, "mysql": 64}
+
+SYSTEM_NAMES = {
+    ("postgresql", "schema"): {"information_schema"},
+    ("postgresql", "database"): {"template0", "template1"},
+    ("mysql", "database"): {"information_schema", "mysql", "performance_schema", "sys"},
+    ("mysql", "schema"): {"information_schema", "mysql", "performance_schema", "sys"},
+}
+"""Schemas and databases in which a server keeps its own things, by family and tenancy."""
+
+# Control characters, surrogates (which no encoding can carry), and line and paragraph separators.
+_REFUSED = {"Cc", "Cs", "Zl", "Zp"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +76,17 @@ def selected_binds(config: Config, selection: Selection) -> tuple[Bind, ...]:
 
 def unknown_bind(config: Config, name: str) -> Problem:
     """The problem of a bind that databases.yaml does not declare."""
-    close = difflib.get_close_matches(name, list(config.binds), n=1)
     return Problem(
-        f"there is no bind {name!r}" + (f"; did you mean {close[0]!r}?" if close else ""),
+        f"there is no bind {name!r}{did_you_mean(name, config.binds)}",
         where=config.file.name,
         todo=f"Use one of: {', '.join(config.binds)}.",
     )
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The end of a sentence about an unknown name: the known one that is nearest, if any is."""
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def select_targets(
@@ -87,7 +104,7 @@ def select_targets(
         raise UsageError(
             [
                 Problem(
-                    f"there is no server {name!r}",
+                    f"there is no server {name!r}{did_you_mean(name, known)}",
                     where=config.file.name,
                     todo=f"Use one of: {', '.join(sorted(known))}.",
                 )
@@ -199,7 +216,8 @@ def _bad_name(bind: Bind, tenant: str, name: str) -> str | None:
     """What is wrong with the schema or database name of a tenant; names are data, never SQL."""
     if not tenant.strip():
         return "a tenant's name is empty"
-    if any(ord(letter) < 32 or ord(letter) == 127 for letter in name):
+    kinds = {unicodedata.category(letter) for letter in name}
+    if kinds & _REFUSED:
         return f"the name {name!r} holds a control character"
     if bind.family is None:
         return None
@@ -210,8 +228,12 @@ def _bad_name(bind: Bind, tenant: str, name: str) -> str | None:
         return f"the name {name!r} has {size} {unit}, and {bind.family} takes {limit}"
     if bind.family == "mysql" and name.endswith(" "):
         return f"the name {name!r} ends with a space, which MySQL refuses"
+    if bind.family == "mysql" and any(ord(letter) > 0xFFFF for letter in name):
+        return f"the name {name!r} holds a character above U+FFFF, which MySQL refuses"
     if bind.family == "postgresql" and name.startswith("pg_") and bind.tenancy == "schema":
         return f"the name {name!r} starts with pg_, which PostgreSQL keeps for itself"
+    if bind.tenancy is not None and name.lower() in SYSTEM_NAMES[bind.family, bind.tenancy]:
+        return f"the {bind.tenancy} {name!r} belongs to the server itself"
     return None
 
 
