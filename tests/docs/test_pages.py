@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import shlex
+from dataclasses import fields
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -15,7 +16,13 @@ from yaml import safe_load
 
 import docs_reference
 from orchestrator.cli.main import VERBS, cli
+from orchestrator.cli.status import LARGE
 from orchestrator.config.load import load_config
+from orchestrator.execution.scratch import GRACE_SECONDS, PREFIX
+from orchestrator.execution.scripting import ASSUMED_POSTGRESQL
+from orchestrator.revisions import compile as recorder
+from orchestrator.revisions.options import DECIDED_HERE
+from orchestrator.revisions.recording.children import STEP_SECONDS
 from tests.docs.pages import PAGES, ROOT, Block, Command, anchors, blocks, commands, links
 
 # What the reference of databases.yaml says of keys whose verbs are not built yet.
@@ -150,3 +157,26 @@ def test_no_verb_is_promised_that_does_not_exist() -> None:
         )
     }
     assert named - set(VERBS) - NOT_BUILT == set()
+
+
+_DAYS = f"{recorder._A_YEAR_A_MONTH_AND_A_DAY // 86_400:.0f} days"
+_LIMITS = {field.name: field.default for field in fields(recorder.CompileRequest)}
+_ALL_STEPS = f"{_LIMITS['time_limit']:.0f} seconds"
+
+
+@pytest.mark.parametrize(
+    ("page", "said"),
+    [
+        ("reference/recording.md", _DAYS),
+        ("reference/recording.md", f"PostgreSQL {ASSUMED_POSTGRESQL.version[0]} is assumed"),
+        ("reference/recording.md", f"has {_ALL_STEPS} for all steps"),
+        ("reference/recording.md", f"each further step has {STEP_SECONDS:.0f} seconds"),
+        ("reference/cli.md", f"more than {LARGE} targets"),
+        ("decisions/0002-record-on-a-stand-in.md", _DAYS),
+        ("decisions/0006-scratch-databases.md", f"older than {GRACE_SECONDS} seconds"),
+        ("decisions/0006-scratch-databases.md", f"`{PREFIX}<made>_<random>`"),
+        *(("reference/env-py.md", f"`{option}`") for option in DECIDED_HERE),
+    ],
+)
+def test_what_prose_says_of_the_program(page: str, said: str) -> None:
+    assert said in (ROOT / "docs" / page).read_text(encoding="utf-8")
