@@ -42,9 +42,7 @@ def users(url: URL) -> tuple[set[str], set[str]]:
         return columns, {str(index["name"]) for index in found.get_indexes("users")}
 
 
-def test_from_models_to_a_second_revision(
-    tmp_path: Path, any_database: Callable[[], URL]
-) -> None:
+def test_from_models_to_a_second_revision(tmp_path: Path, any_database: Callable[[], URL]) -> None:
     _walk(beginner(tmp_path, url := any_database()), "migrations", url)
 
 

@@ -176,3 +176,70 @@ def test_an_adopted_tree_works_where_it_stands(
     again = project.contents()
     assert "nothing was changed" in project.orchestrator("init").out
     assert project.contents() == again
+
+
+def test_an_empty_folder(tmp_path: Path) -> None:
+    project = Folder(tmp_path)
+    said = project.orchestrator("init", "shop")
+    made = Folder(tmp_path / "shop").contents()
+    assert set(made) == {
+        "alembic.ini",
+        "databases.yaml",
+        "migrations/env.py",
+        "migrations/script.py.mako",
+    }
+    assert "no models were found" in said.out
+    assert made["databases.yaml"].startswith(b"# yaml-language-server: $schema=")
+    for name in (*made, "cd shop", "export DATABASE_URL=", 'orchestrator revision -m "'):
+        assert name in said.out
+    assert (tmp_path / "shop/migrations/versions/main").is_dir()
+
+    said = project.orchestrator("init", "shop")
+    assert "nothing was changed" in said.out
+    assert "made" not in said.out
+    assert Folder(tmp_path / "shop").contents() == made
+
+
+@pytest.mark.parametrize(
+    ("files", "arguments", "expected"),
+    [
+        ({"notes": ""}, ("notes",), "it is a file"),
+        ({"notes": ""}, ("notes/shop",), "it is a file"),
+        ({"alembic.ini": "[alembic]\nprepend_sys_path = .\n"}, (), "no script_location"),
+        ({"alembic.ini": "script_location\n"}, (), "alembic.ini: it cannot be read"),
+        ({"migrations": ""}, (), "a file stands where a folder must be"),
+        ({"alembic.ini/x": ""}, (), "a folder stands where a file must be"),
+        ({}, ("--alembic-ini", "none.ini"), "there is no file"),
+        ({}, ("/proc/orchestrator",), "it cannot be read or written"),
+        (
+            {
+                "alembic.ini": "[alembic]\nscript_location = a\n",
+                "more/alembic.ini": "[alembic]\nscript_location = b\n",
+            },
+            (),
+            "--alembic-ini alembic.ini",
+        ),
+        ({"api/alembic.ini": "[alembic]\nscript_location = a\n"}, (), "orchestrator init api"),
+        ({"databases.yaml": "binds: {}\n"}, (), "no bind is declared"),
+    ],
+)
+def test_what_it_refuses(
+    tmp_path: Path, files: dict[str, str], arguments: tuple[str, ...], expected: str
+) -> None:
+    project = Folder(tmp_path)
+    project.write(files)
+    before = project.contents()
+    said = project.orchestrator("init", *arguments, code=2)
+    assert expected in said.err
+    assert "Traceback" not in said.err
+    assert project.contents() == before, "something was written before the refusal"
+
+
+def test_a_password_stays_where_it_is(tmp_path: Path) -> None:
+    project = Folder(tmp_path)
+    url = "postgresql://app:s3cr3tword@localhost/shop"
+    project.write({"alembic.ini": f"[alembic]\nscript_location = m\nsqlalchemy.url = {url}\n"})
+    said = project.orchestrator("init")
+    assert "alembic.ini holds the URL used before" in said.out
+    assert "s3cr3tword" not in said.all + project.read("databases.yaml")
+    assert "url: ${DATABASE_URL}\n" in project.read("databases.yaml")
