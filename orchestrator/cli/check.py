@@ -88,7 +88,8 @@ def _environment(project: Project, _chosen: tuple[Bind, ...]) -> Problems:
 
 
 def _discovery(project: Project, _chosen: tuple[Bind, ...]) -> Problems:
-    yield from _told(lambda: project.models)
+    if not list(_told(lambda: project.environment)):  # Told above; models need it first.
+        yield from _told(lambda: project.models)
 
 
 def _histories(project: Project, chosen: tuple[Bind, ...]) -> Problems:

@@ -63,7 +63,7 @@ def _print_next(laid: Laid, folder: Path) -> None:
     if laid.root != Path.cwd():
         say(f"    cd {folder}")
     if laid.variable:
-        say(f"    export {laid.variable}=postgresql://user:password@localhost/database")
+        say(f"    export {laid.variable}=postgresql://user@localhost/database")
     if laid.revisions:
         say("    orchestrator status")
     else:

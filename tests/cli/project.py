@@ -78,7 +78,9 @@ class Folder:
             timeout=120,
             check=False,
         )
-        assert done.returncode == code, f"{arguments}: {done.returncode}\n{done.stdout}{done.stderr}"
+        assert done.returncode == code, (
+            f"{arguments}: {done.returncode}\n{done.stdout}{done.stderr}"
+        )
         return Said(done.returncode, done.stdout, done.stderr)
 
 

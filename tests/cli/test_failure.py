@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import URL
 
-from tests.cli.project import Said, SmallProject, rows, shown, small_project
+from tests.cli.small import Said, SmallProject, rows, shown, small_project
 from tests.conftest import DatabaseFactory
 from tests.databases.dump import dump
 

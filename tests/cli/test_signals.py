@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import URL
 
-from tests.cli.project import Said, SmallProject, command, environment, rows, shown, small_project
+from tests.cli.small import Said, SmallProject, command, environment, rows, shown, small_project
 from tests.conftest import DatabaseFactory
 
 
@@ -57,8 +57,8 @@ def pg_sleeps(url: URL) -> str:
 
 def my_sleeps(url: URL) -> str:
     return (
-        "SELECT count(*) FROM information_schema.processlist WHERE info LIKE '%%(SELECT SLEEP%%' "
-        f"AND info NOT LIKE '%%processlist%%' AND db = '{url.database}'"
+        "SELECT count(*) FROM information_schema.processlist WHERE info LIKE '%(SELECT SLEEP%' "
+        f"AND info NOT LIKE '%processlist%' AND db = '{url.database}'"
     )
 
 

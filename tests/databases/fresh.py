@@ -53,10 +53,10 @@ def _drop_all(connection: Connection, name: str) -> None:
     for database in found.scalars().all():
         quoted = connection.dialect.identifier_preparer.quote_identifier(database)
         if is_postgresql:
-            connection.execute(text(f"DROP DATABASE {quoted} WITH (FORCE)"))
+            connection.exec_driver_sql(f"DROP DATABASE {quoted} WITH (FORCE)")
         else:
             _end_its_sessions(connection, database)
-            connection.execute(text(f"DROP DATABASE {quoted}"))
+            connection.exec_driver_sql(f"DROP DATABASE {quoted}")
 
 
 def _end_its_sessions(connection: Connection, database: str) -> None:

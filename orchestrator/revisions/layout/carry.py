@@ -252,16 +252,27 @@ class _Carrier:
             *(one.needs for one in self.statements if not one.is_import),
             *(needs_of(node) for node, _ in self.options.values()),
         )
-        parts: list[tuple[str, bool]] = []
+        code, last = "", None
         for one in sorted(self.statements, key=lambda one: one.node.lineno):
             text = self.source.text_of(one, needed if one.is_import else None)
-            parts.append((text, isinstance(one.node, (ast.FunctionDef, ast.ClassDef))))
-        parts += [(text, True) for text in self.nested]
-        code, wide = "", False
-        for text, is_definition in parts:
-            gap = "\n\n\n" if wide or is_definition else "\n"
-            code, wide = (f"{code}{gap}{text}" if code else text), is_definition
+            code += (_gap(last, one.node, text) if code else "") + text
+            last = one.node
+        for text in self.nested:
+            code += ("\n\n\n" if code else "") + text
         return code
+
+
+def _gap(last: ast.stmt | None, node: ast.stmt, text: str) -> str:
+    """The empty lines between two statements: as they were, two around definitions."""
+    definitions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    imports = (ast.Import, ast.ImportFrom)
+    if isinstance(last, definitions) or isinstance(node, definitions):
+        return "\n\n\n"
+    if isinstance(last, imports) and isinstance(node, imports):
+        return "\n"
+    first = (node.end_lineno or node.lineno) - text.count("\n")
+    end = last.end_lineno if last is not None else None
+    return "\n" if end == first - 1 else "\n\n"
 
 
 def _is_future(one: Statement) -> bool:

@@ -113,7 +113,7 @@ def env_py(carried: Carried, before: str | None) -> str:
         parts.append(carried.future + "\n")
     parts.append("from orchestrator.environment import run_migrations\n")
     if carried.code:
-        parts.append(carried.code + "\n")
+        parts.append(carried.code + "\n\n")
     options = "".join(f"    {name}={text},\n" for name, text in carried.options.items())
     parts.append(f"run_migrations(\n{options})\n" if options else "run_migrations()\n")
     return "\n".join(parts)

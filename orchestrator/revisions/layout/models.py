@@ -172,7 +172,7 @@ class ModelFinder:
         return usable, notes
 
     def _package(self, entry: str) -> Path | None:
-        """The folder or file of an entry (of Django's `apps.users.apps.UsersConfig`: apps/users)."""
+        """The place of an entry (of Django's `apps.users.apps.UsersConfig`: apps/users)."""
         names = [entry]
         parent, _, last = entry.rpartition(".")
         if parent and last[:1].isupper():
