@@ -61,7 +61,7 @@ def _entry(row: Row, numbers: bool) -> TenantEntry | tuple[str, str]:
     given = row.given
     fields = dict(given) if isinstance(given, Mapping) else {"tenant": given}
     name = _name(fields.pop("tenant", None), numbers)
-    if not isinstance(name, str) or not name.strip():
+    if not isinstance(name, str) or not name:
         return (
             "this entry has no tenant name",
             "Give it a `tenant` that is a non-empty text (quote numbers).",

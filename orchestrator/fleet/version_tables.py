@@ -124,8 +124,7 @@ def _visible(connection: Connection, table: str) -> _There:
 
 def _told(place: Place, there: _There | None) -> State | None:
     if there is None or there.schema is None:
-        name = place.container or "in the search_path"
-        return State("missing", detail=f"no schema {name}")
+        return State("missing", detail=f"no schema {place.container or 'to work in'}")
     if not there.usable:
         return State("denied", detail=f"no USAGE on schema {there.schema}")
     if not there.table:

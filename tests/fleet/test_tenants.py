@@ -10,7 +10,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.config import Bind, Server, TenantEntry, TenantSource, Where
+from orchestrator.config import Bind, Config, Server, TenantEntry, TenantSource, Where
 from orchestrator.errors import ConfigError
 from orchestrator.fleet.tenants import tenants_of
 
@@ -24,7 +24,17 @@ def from_file(folder: Path, name: str, text: str | bytes) -> tuple[TenantEntry, 
         path.write_bytes(text)
     else:
         path.write_text(text, encoding="utf-8", newline="")
-    return tenants_of(bind(TenantSource("file", HERE, path=path)))
+    return read(TenantSource("file", HERE, path=path))
+
+
+def read(source: TenantSource | None) -> tuple[TenantEntry, ...]:
+    """The tenants of a bind with this source. Raises ConfigError with what is wrong with it."""
+    one = bind(source)
+    config = Config(HERE.file, HERE.file.parent, HERE.file.parent, "", {one.name: one})
+    found = tenants_of(config, one)
+    if found.problems:
+        raise ConfigError(found.problems)
+    return found.entries
 
 
 def bind(source: TenantSource | None) -> Bind:
@@ -132,19 +142,14 @@ def test_mistakes_stand_at_their_lines(
 )
 def test_a_file_that_is_not_there(tmp_path: Path, path: str, words: str) -> None:
     with pytest.raises(ConfigError, match=words) as caught:
-        tenants_of(bind(TenantSource("file", HERE, path=tmp_path / path)))
+        read(TenantSource("file", HERE, path=tmp_path / path))
     [problem] = caught.value.problems
     assert problem.where == str(HERE)
     assert problem.key == "binds.shop.tenants.file"
 
 
-def test_a_source_of_the_next_version_is_refused() -> None:
-    with pytest.raises(ConfigError, match="from `query` are not supported"):
-        tenants_of(bind(TenantSource("query", HERE)))
-
-
 def test_no_source_has_no_tenants() -> None:
-    assert tenants_of(bind(None)) == ()
+    assert read(None) == ()
 
 
 NAMES = st.lists(st.text(min_size=1).filter(lambda name: not any(map(surrogate, name))))
