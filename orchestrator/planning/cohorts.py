@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from orchestrator.config import Bind, Flavour
+from orchestrator.config import Flavour
 from orchestrator.errors import HistoryError, Problem
 from orchestrator.fleet.engines import missing_advice
 from orchestrator.fleet.state import FleetState
@@ -89,7 +89,7 @@ def group(
     it.  purge: plan as from an empty version table (stamp --purge).
     """
     paths = _Paths(histories, goal)
-    flavours = _Flavours(fleet.flavours)
+    flavours = Flavours(fleet.flavours)
     found: dict[tuple[str, Flavour, str, tuple[str, ...]], _Gathered] = {}
     blocked: list[Blocked] = []
     for target, state in zip(targets, fleet.states, strict=True):
@@ -99,12 +99,12 @@ def group(
         known = flavours.of(target)
         rows = () if purge else state.revisions
         problem = (
-            _out_of_reach(target, state, known)
+            out_of_reach(target, state, known)
             or paths.problem(name, rows)
             or _not_to_be_made(target, state, goal)
         )
         if problem is not None or known is None:
-            blocked.append(_blocked(target, state, problem or _no_flavour()))
+            blocked.append(blocked_at(target, state, problem or _no_flavour()))
             continue
         gathered = found.setdefault((name, *known, rows), _Gathered())
         gathered.targets.append(target)
@@ -168,7 +168,7 @@ class _Paths:
             return Problem(first.what, todo=first.todo)
 
 
-class _Flavours:
+class Flavours:
     """The flavour and dialect of each server, as far as they decide what SQL is written."""
 
     def __init__(self, told: Mapping[tuple[str, str], Flavour]) -> None:
@@ -190,9 +190,9 @@ class _Flavours:
         return (flavour.series, dialect or flavour.name) if flavour is not None else None
 
 
-def _out_of_reach(
-    target: Target, state: State, known: tuple[Flavour, str] | None
-) -> Problem | None:
+def out_of_reach(target: Target, state: State, known: tuple[Flavour, str] | None) -> Problem | None:
+    """Why nothing can be done on a target, whatever its history: it does not answer, or it is not
+    what databases.yaml says."""
     if state.kind in ("denied", "unreachable"):
         return Problem(
             f"{state.kind}: {state.detail}", todo="Check its URL and the rights of its user."
@@ -225,7 +225,8 @@ def _no_flavour() -> Problem:
     )
 
 
-def _blocked(target: Target, state: State, problem: Problem) -> Blocked:
+def blocked_at(target: Target, state: State, problem: Problem) -> Blocked:
+    """A target with what keeps it from its plan."""
     placed = Problem(problem.what, f"target {target.id}", problem.key, problem.todo)
     return Blocked(target, placed, state)
 
@@ -264,17 +265,3 @@ def assemble(
 
 def _unrecorded(steps: Sequence[Step]) -> list[Compiled]:
     return [Compiled(Recording(step.revision, step.direction), "") for step in steps]
-
-
-def comes_after(bind: Bind) -> tuple[str, ...]:
-    """The binds that a bind is applied after: its depends_on, and the one its tenants are read
-    from."""
-    source = bind.tenants
-    asked = (source.value.bind,) if source is not None and source.kind == "query" else ()
-    return tuple(dict.fromkeys((*bind.depends_on, *asked)))
-
-
-def tenants_may_change(bind: Bind) -> bool:
-    """Whether applying other binds can change which tenants a bind has: they do not stand in a
-    file."""
-    return bind.tenants is not None and bind.tenants.kind not in ("list", "file")

@@ -1,6 +1,7 @@
 """Which statements destroy data, as far as their first words say so.
 
-Enters: the text of a recorded statement, and the family of its server.  Leaves: what it destroys, or nothing.  No I/O.
+Enters: the text of a recorded statement, and the family of its server.
+Leaves: what it destroys, or nothing.  No I/O.
 
 The rules look at words outside of strings, quoted names and comments, statement by statement:
 DROP TABLE, DROP SCHEMA, DROP DATABASE, DROP COLUMN, DROP [MATERIALIZED] VIEW ... CASCADE, DROP TYPE
