@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from orchestrator.config import Flavour
 from orchestrator.errors import OrchestratorError
 from orchestrator.execution.live import LiveStep, LiveWorkers
-from orchestrator.execution.replay import Moved, ReplayFailed, enter, replay
+from orchestrator.execution.replay import Moved, ReplayFailed, enter, purge_rows, replay
 from orchestrator.execution.sessions import SessionStore
 from orchestrator.execution.types import Failure, Outcome
-from orchestrator.fleet.sessions import SendError, Session
+from orchestrator.fleet.sessions import Session
 from orchestrator.fleet.types import Target
 from orchestrator.planning.plan import PlanStep
 from orchestrator.planning.statements import Place, place_of, states_along
@@ -28,6 +28,7 @@ class Drive:
     sessions: SessionStore
     workers: LiveWorkers
     stopping: Callable[[], bool] = lambda: False
+    on_start: Callable[[Target], None] = lambda _target: None
     on_step: Callable[[Target, str], None] = lambda _target, _revision: None
 
 
@@ -77,10 +78,20 @@ def drive(
     flavour: Flavour,
     state: tuple[str, ...],
     steps: Sequence[PlanStep],
+    *,
+    purge: bool = False,
 ) -> Outcome:
-    """Take one target from a state through all steps. Never raises for what a server says."""
+    """Take one target from a state through all steps. Never raises for what a server says.
+
+    purge: empty the version table first (stamp --purge).
+    """
+    context.on_start(target)
     place = place_of(target, flavour)
     trip = _Trip(target, place, states_along(state, [one.step.changes for one in steps]))
+    if purge and not context.stopping():
+        ended = _purged(context, trip)
+        if ended is not None or not steps:
+            return ended or trip.outcome("done")
     while trip.at < len(steps):
         if context.stopping():
             return trip.outcome("not-started")
@@ -92,6 +103,16 @@ def drive(
         if ended is not None:
             return ended
     return trip.outcome("done" if trip.taken else "unchanged")
+
+
+def _purged(context: Drive, trip: _Trip) -> Outcome | None:
+    try:
+        with context.sessions.lend(trip.target) as session:
+            enter(session, trip.place)
+            purge_rows(session, trip.place)
+    except (ReplayFailed, OrchestratorError) as error:
+        return trip.outcome("failed", Failure(str(error)))
+    return None
 
 
 def _runs_live(target: Target, step: PlanStep, steps: Sequence[PlanStep]) -> bool:
@@ -128,8 +149,6 @@ def _compiled(context: Drive, trip: _Trip, steps: Sequence[PlanStep]) -> Outcome
                 ended = _replay(session, trip, group)
                 if ended is not None:
                     return ended
-    except SendError as error:
-        return trip.outcome("failed", Failure(str(error.error)))
     except ReplayFailed as error:
         return trip.outcome("failed", Failure(error.message))
     except OrchestratorError as error:

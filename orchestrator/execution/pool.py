@@ -1,148 +1,138 @@
-"""Who runs the targets: a small interface, and the pool that runs one target at a time.
+"""Who runs the targets: a small interface, and threads behind it.
 
-Enters: Jobs.  Leaves: Outcomes as they come, in order.  Alembic's proxies allow one running
-migration in a process, so one worker thread runs the jobs while the caller's thread stays free to
-hear signals and to draw.
+Enters: Work, one item a target.  Leaves: Outcomes as they come.  At most `size` targets run at a
+time, at most `max_connections` of one server, and servers take turns, so that a slow one does not
+hold the others.
 """
 
 from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
-from sqlalchemy.engine import Connection
-from sqlalchemy.exc import SQLAlchemyError
-
-from orchestrator.errors import OrchestratorError
-from orchestrator.execution.apply import Job, apply
-from orchestrator.execution.types import Failure, Outcome
-from orchestrator.fleet.engines import make_engine, target_url
+from orchestrator.config.urls import server_identity
+from orchestrator.execution.types import Outcome
 from orchestrator.fleet.types import Target
 
-Work = tuple[Target, Callable[[], "Job | Outcome"]]
-"""A target, and what makes its Job when its turn comes (states change while others run), or its
-Outcome when there is nothing to run. It may raise an OrchestratorError."""
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A target, and what gives its outcome when its turn comes. `run` raises nothing that is not a
+    defect."""
+
+    target: Target
+    run: Callable[[], Outcome]
 
 
 class Pool(Protocol):
     """What a run needs of whoever runs the targets."""
 
-    def run(self, work: Iterable[Work]) -> Iterator[Outcome]:
+    def run(self, work: Sequence[Work]) -> Iterator[Outcome]:
         """Run everything, and give outcomes as they come."""
 
     def stop(self) -> None:
         """Let running targets end their step, and start nothing new."""
 
-    def cancel(self) -> None:
-        """Cancel the running statements on their servers."""
+
+@dataclass
+class _Queue:
+    """The targets of one server that wait, and how many run."""
+
+    limit: int
+    waiting: deque[Work] = field(default_factory=deque)
+    running: int = 0
+
+    @property
+    def ready(self) -> bool:
+        return bool(self.waiting) and self.running < self.limit
 
 
-class SerialPool:
-    """One target after the other.
+class _Turns:
+    """Hands out work: the server with the fewest running targets comes first."""
 
-    on_start hears of a target, on_step of each of its steps, on_end of its outcome before the next
-    target starts; all three in the worker's thread.
-    """
+    def __init__(self, work: Sequence[Work]) -> None:
+        self._changed = threading.Condition()
+        self._queues: dict[str, _Queue] = {}
+        for one in work:
+            key, limit = _server(one.target)
+            found = self._queues.setdefault(key, _Queue(limit))
+            found.limit = min(found.limit, limit)
+            found.waiting.append(one)
 
-    def __init__(
-        self,
-        *,
-        on_start: Callable[[Target], None] = lambda _target: None,
-        on_step: Callable[[Target, str], None] = lambda _target, _revision: None,
-        on_end: Callable[[Outcome], None] = lambda _outcome: None,
-    ) -> None:
-        self._on_start = on_start
-        self._on_step = on_step
-        self._on_end = on_end
+    def take(self) -> tuple[_Queue, Work] | None:
+        """The next target that may start, when there is one; None when nothing waits any more."""
+        with self._changed:
+            while any(one.waiting for one in self._queues.values()):
+                ready = [one for one in self._queues.values() if one.ready]
+                if ready:
+                    chosen = min(ready, key=lambda one: one.running)
+                    chosen.running += 1
+                    return chosen, chosen.waiting.popleft()
+                self._changed.wait()
+            return None
+
+    def done(self, taken: _Queue) -> None:
+        """A target of this queue has ended."""
+        with self._changed:
+            taken.running -= 1
+            self._changed.notify_all()
+
+
+def _server(target: Target) -> tuple[str, int]:
+    url = target.server.migration_url
+    key = server_identity(url) if url is not None else target.server.name
+    return key, target.server.max_connections
+
+
+class ThreadPool:
+    """Threads of this process; no migration runs Python code in them (see execution.live)."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
         self._stopping = threading.Event()
-        # Reentrant: a third signal may come while the second one's handler holds it.
-        self._guard = threading.RLock()
-        self._running: tuple[Target, Connection] | None = None
 
-    def run(self, work: Iterable[Work]) -> Iterator[Outcome]:
-        """Run each in turn; after stop() the rest come back as "not-started"."""
-        outcomes: queue.SimpleQueue[Outcome | BaseException | None] = queue.SimpleQueue()
+    @property
+    def stopping(self) -> bool:
+        """Whether stop() was called."""
+        return self._stopping.is_set()
+
+    def stop(self) -> None:
+        """Let running targets end their step; the rest come back as "not-started"."""
+        self._stopping.set()
+
+    def run(self, work: Sequence[Work]) -> Iterator[Outcome]:
+        """Run everything; outcomes come in the order in which targets end."""
+        turns = _Turns(work)
+        ended: queue.SimpleQueue[Outcome | BaseException] = queue.SimpleQueue()
 
         def worker() -> None:
-            try:
-                for target, prepare in work:
-                    outcome = self._one(target, prepare)
-                    self._on_end(outcome)
-                    outcomes.put(outcome)
-                outcomes.put(None)
-            except BaseException as error:
-                outcomes.put(error)
+            while (taken := turns.take()) is not None:
+                of_server, one = taken
+                try:
+                    ended.put(Outcome(one.target, "not-started") if self.stopping else one.run())
+                except BaseException as error:
+                    ended.put(error)
+                finally:
+                    turns.done(of_server)
 
-        threading.Thread(target=worker, name="orchestrator-pool", daemon=True).start()
-        while True:
-            try:
-                # A short wait, because Python runs signal handlers in this thread only.
-                outcome = outcomes.get(timeout=0.1)
-            except queue.Empty:
-                continue
-            if outcome is None:
-                return
+        for number in range(min(self._size, len(work))):
+            threading.Thread(target=worker, name=f"orchestrator-{number}", daemon=True).start()
+        for _ in work:
+            outcome = _next(ended)
             if isinstance(outcome, BaseException):
+                self.stop()
                 raise outcome
             yield outcome
 
-    def stop(self) -> None:
-        """Let the running target end its step, and start nothing new."""
-        self._stopping.set()
 
-    def cancel(self) -> None:
-        """Cancel the running statement on its server; its target then fails and is rolled back."""
-        self.stop()
-        with self._guard:
-            running = self._running
-        if running is None:
-            return
-        target, connection = running
-        # It may end, or lose its connection, in this very moment: then there is nothing to cancel.
-        with suppress(OrchestratorError, SQLAlchemyError, connection.dialect.loaded_dbapi.Error):
-            driver = connection.connection.dbapi_connection
-            if driver is None:
-                return
-            if connection.dialect.name == "postgresql":
-                driver.cancel()
-            else:
-                _kill_query(target, driver.thread_id())
-
-    def _one(self, target: Target, prepare: Callable[[], Job | Outcome]) -> Outcome:
-        if self._stopping.is_set():
-            return Outcome(target, "not-started")
-        self._on_start(target)
+def _next(ended: queue.SimpleQueue[Outcome | BaseException]) -> Outcome | BaseException:
+    while True:
         try:
-            job = prepare()
-        except OrchestratorError as error:
-            problem = error.problems[0]
-            return Outcome(
-                target,
-                "failed",
-                failure=Failure(problem.what, where=problem.where, todo=problem.todo),
-            )
-        if isinstance(job, Outcome):
-            return job
-        return apply(
-            job,
-            on_step=lambda revision: self._on_step(target, revision),
-            stopping=self._stopping.is_set,
-            on_connection=lambda connection: self._remember(target, connection),
-        )
-
-    def _remember(self, target: Target, connection: Connection | None) -> None:
-        with self._guard:
-            self._running = None if connection is None else (target, connection)
-
-
-def _kill_query(target: Target, thread: int) -> None:
-    """MySQL cancels from a second session (MySQL 8.4 manual, 15.7.8.4 "KILL Statement")."""
-    engine = make_engine(target_url(target))
-    try:
-        with engine.connect() as connection:
-            connection.exec_driver_sql(f"KILL QUERY {int(thread)}")
-    finally:
-        engine.dispose()
+            # A short wait, because Python runs signal handlers in this thread only.
+            return ended.get(timeout=0.1)
+        except queue.Empty:
+            continue

@@ -1,10 +1,13 @@
 """Making the schema or database of a tenant that is not there yet (`create: true`).
 
-Enters: a target.  Leaves: its schema or database, empty when it was made here.
+Enters: targets.  Leaves: their schemas or databases, empty where they were made here.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from sqlalchemy.engine import URL, Connection
 from sqlalchemy.exc import DBAPIError
 
 from orchestrator.errors import DatabaseError, Problem
@@ -15,7 +18,7 @@ from orchestrator.fleet.engines import (
     missing_advice,
     target_url,
 )
-from orchestrator.fleet.state import read_state
+from orchestrator.fleet.state import read_states
 from orchestrator.fleet.types import Target
 
 
@@ -24,48 +27,81 @@ def ensure_exists(target: Target) -> None:
 
     Raises DatabaseError when it is missing and may not be created, or the server refuses.
     """
-    if target.tenant is None or read_state(target).kind != "missing":
-        return
-    if not target.bind.create:
-        noun = "schema" if target.schema else "database"
-        raise DatabaseError(
-            Problem(
-                f"the {noun} {target.schema or target.database} does not exist",
-                where=f"target {target.id}",
-                todo=missing_advice(target),
-            )
-        )
-    provision(target)
+    problem = provision_all([target]).get(target.id)
+    if problem is not None:
+        raise DatabaseError(problem)
 
 
-def provision(target: Target) -> None:
-    """Create a tenant's missing schema or database. Raises DatabaseError with what to do."""
+def provision_all(targets: Sequence[Target]) -> dict[str, Problem]:
+    """Make those schemas and databases of tenants that are missing, one connection a server.
+
+    Gives a problem for each target, by its id, that is still missing afterwards.
+    """
+    tenants = [target for target in targets if target.tenant is not None]
+    missing = [
+        target
+        for target, state in zip(tenants, read_states(tenants), strict=True)
+        if state.kind == "missing"
+    ]
+    problems = {target.id: _not_allowed(target) for target in missing if not target.bind.create}
+    by_server: dict[URL, list[Target]] = {}
+    for target in missing:
+        if target.bind.create:
+            by_server.setdefault(_where_to_create(target), []).append(target)
+    for url, group in by_server.items():
+        problems.update(_create(url, group))
+    return problems
+
+
+def _not_allowed(target: Target) -> Problem:
+    noun = "schema" if target.schema else "database"
+    return Problem(
+        f"the {noun} {target.schema or target.database} does not exist",
+        where=f"target {target.id}",
+        todo=missing_advice(target),
+    )
+
+
+def _where_to_create(target: Target) -> URL:
+    """The database to connect to cannot be the one that is to be made."""
     url = target_url(target)
-    if target.database is not None:
-        # The database to connect to cannot be the one that is to be made.
-        url = url.set(database=target.server.migration_url.database or "")  # type: ignore[union-attr]
-        if url.get_backend_name() == "postgresql" and not url.database:
-            url = url.set(database="postgres")
-    name = target.schema or target.database
-    assert name is not None
+    if target.database is None:
+        return url
+    given = target.server.migration_url
+    fallback = "postgres" if url.get_backend_name() == "postgresql" else ""
+    return url.set(database=(given.database if given is not None else None) or fallback)
+
+
+def _create(url: URL, targets: Sequence[Target]) -> dict[str, Problem]:
     engine = make_engine(url)
-    kind = "SCHEMA" if target.schema else "DATABASE"
     try:
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            quoted = connection.dialect.identifier_preparer.quote_identifier(name)
-            connection.exec_driver_sql(f"CREATE {kind} {quoted}", ())
+            found = ((target, _create_one(connection, target)) for target in targets)
+            return {target.id: problem for target, problem in found if problem is not None}
     except DBAPIError as error:
-        if _made_meanwhile(error):
-            return  # Somebody else made it in the meantime: that is what was wanted.
-        raise DatabaseError(
-            Problem(
-                f"CREATE {kind} {name} failed ({failed_state(error).kind}): {first_line(error)}",
-                where=f"target {target.id}",
-                todo=f"Grant the right to create it, or create the {kind.lower()} {name} by hand.",
-            )
-        ) from error
+        return {target.id: _refused(target, error) for target in targets}
     finally:
         engine.dispose()
+
+
+def _create_one(connection: Connection, target: Target) -> Problem | None:
+    kind, name = ("SCHEMA", target.schema) if target.schema else ("DATABASE", target.database)
+    quoted = connection.dialect.identifier_preparer.quote_identifier(name or "")
+    try:
+        connection.exec_driver_sql(f"CREATE {kind} {quoted}", ())
+    except DBAPIError as error:
+        # Somebody else made it in the meantime: that is what was wanted.
+        return None if _made_meanwhile(error) else _refused(target, error)
+    return None
+
+
+def _refused(target: Target, error: DBAPIError) -> Problem:
+    kind, name = ("SCHEMA", target.schema) if target.schema else ("DATABASE", target.database)
+    return Problem(
+        f"CREATE {kind} {name} failed ({failed_state(error).kind}): {first_line(error)}",
+        where=f"target {target.id}",
+        todo=f"Grant the right to create it, or create the {kind.lower()} {name} by hand.",
+    )
 
 
 # PostgreSQL 18 manual, appendix A: duplicate_schema, duplicate_database, unique_violation, which

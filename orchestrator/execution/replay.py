@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 
 from orchestrator.fleet.engines import driver_message
 from orchestrator.fleet.sessions import MySQLSession, PostgreSQLSession, SendError, Session
@@ -58,11 +59,11 @@ class Moved(Exception):
 
 def current_rows(session: Session, place: Place) -> tuple[str, ...]:
     """The version table's rows, () when there is no table. Raises ReplayFailed."""
-    if isinstance(session, PostgreSQLSession):
-        there = session.rows(f"SELECT to_regclass({literal(place.versions)}) IS NOT NULL")[0][0]
-        if not there:
-            return ()
     try:
+        if isinstance(session, PostgreSQLSession):
+            there = session.rows(f"SELECT to_regclass({literal(place.versions)}) IS NOT NULL")
+            if not there[0][0]:
+                return ()
         return tuple(sorted(row[0] for row in session.rows(_rows_query(place))))
     except SendError as error:
         if error.error.args and error.error.args[0] == _NO_SUCH_TABLE:
@@ -80,6 +81,14 @@ def enter(session: Session, place: Place) -> None:
         session.enter(place.schema, place.search_path, place.database)
     except SendError as error:
         raise _failed(session, error) from error
+
+
+def purge_rows(session: Session, place: Place) -> None:
+    """Empty the version table, making it where it is missing. Raises ReplayFailed."""
+    try:
+        session.batch([create_version_table(place), f"DELETE FROM {place.versions}"])
+    except SendError as error:
+        raise _failed(session, error, error.statement) from error
 
 
 def replay(
@@ -210,7 +219,8 @@ def _mysql(
         counts = session.batch(statements)
     except SendError as error:
         if not session.lost:
-            session.batch(["ROLLBACK"])
+            with suppress(SendError):
+                session.batch(["ROLLBACK"])
         kept = max(error.done - len(create) - 1, 0)
         raise _failed(session, error, error.statement, kept=min(kept, len(texts))) from error
     changed = counts[len(statements) - 1 - len(rows) : -1]

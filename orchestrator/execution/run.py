@@ -1,90 +1,131 @@
-"""A run: a plan applied to its targets, one outcome each.
+"""Running plans: every cohort's path on every one of its targets, one outcome each.
 
-Enters: TargetPlans and a Goal.  Leaves: Outcomes as they come.  A failure stops its target only,
-and the targets of binds that depend on its bind.
+Enters: a Plan.  Leaves: Outcomes as they come.  A failure stops its target, and the targets of
+binds that depend on its bind; nothing else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
-from orchestrator.errors import DatabaseError, Problem
-from orchestrator.execution.apply import Job
-from orchestrator.execution.pool import SerialPool, Work
+from orchestrator.errors import Problem
+from orchestrator.execution.drive import Drive, drive
+from orchestrator.execution.live import LiveWorkers
+from orchestrator.execution.pool import ThreadPool, Work
 from orchestrator.execution.project import Project
-from orchestrator.execution.provision import ensure_exists
-from orchestrator.execution.types import Outcome
+from orchestrator.execution.provision import provision_all
+from orchestrator.execution.sessions import SessionStore
+from orchestrator.execution.types import Failure, Outcome
 from orchestrator.fleet.types import Target
-from orchestrator.planning.paths import Goal, TargetPlan
+from orchestrator.planning.plan import Cohort, Plan
 
 
-class Run:
-    """One run of a plan. `stop` and `cancel` may be called from a signal handler."""
+class Runner:
+    """Runs the plans of one command, stage by stage, with one set of sessions and workers.
+
+    `stop` and `cancel` may be called from a signal handler while `run` gives outcomes.
+    """
 
     def __init__(
         self,
         project: Project,
-        plans: Sequence[TargetPlan],
-        goal: Goal,
         *,
-        purge: bool = False,
+        size: int,
         on_start: Callable[[Target], None] = lambda _target: None,
         on_step: Callable[[Target, str], None] = lambda _target, _revision: None,
     ) -> None:
-        self._project = project
-        self._plans = plans
-        self._goal = goal
-        self._purge = purge
+        """size: how many targets run at the same time, at most."""
+        self._sessions = SessionStore()
+        self._workers = LiveWorkers(project.config.file, project.config.root, size)
+        self._pool = ThreadPool(size)
+        self._drive = Drive(
+            self._sessions, self._workers, lambda: self._pool.stopping, on_start, on_step
+        )
         self._failed_binds: set[str] = set()
-        self._pool = SerialPool(on_start=on_start, on_step=on_step, on_end=self._ended)
 
-    def outcomes(self) -> Iterator[Outcome]:
-        """Apply, in the order of the plans; targets with nothing to do are told first in turn."""
-        # Every app is imported and env.py is run before the first target is touched.
-        _ = self._project.models, self._project.environment
-        yield from self._pool.run(self._work())
+    def run(self, plan: Plan, *, purge: bool = False) -> Iterator[Outcome]:
+        """Apply one plan. Targets with nothing to do, and those that cannot be planned, are told
+        first."""
+        for one in plan.blocked:
+            yield self._heard(_failed(one.target, one.problem))
+        work: list[Work] = []
+        for cohort in plan.cohorts:
+            waited_for = self._failed_before(cohort)
+            if waited_for is not None:
+                for target in cohort.targets:
+                    yield self._heard(_failed(target, _not_started(target, waited_for)))
+            elif not cohort.steps and not purge:
+                for target in cohort.targets:
+                    yield Outcome(target, "unchanged", cohort.state, cohort.state)
+            else:
+                unmade = {}
+                if cohort.missing and plan.goal.verb != "downgrade":
+                    unmade = provision_all(cohort.targets)
+                for target in cohort.targets:
+                    if target.id in unmade:
+                        yield self._heard(_failed(target, unmade[target.id]))
+                work += self._work(cohort, unmade, purge=purge)
+        for outcome in self._pool.run(work):
+            yield self._heard(outcome)
+
+    def _work(self, cohort: Cohort, unmade: Iterable[str], *, purge: bool) -> list[Work]:
+        return [
+            Work(
+                target,
+                partial(
+                    drive,
+                    self._drive,
+                    target,
+                    cohort.flavour,
+                    cohort.state,
+                    cohort.steps,
+                    purge=purge,
+                ),
+            )
+            for target in cohort.targets
+            if target.id not in unmade
+        ]
+
+    def _heard(self, outcome: Outcome) -> Outcome:
+        if outcome.result == "failed":
+            self._failed_binds.add(outcome.target.bind.name)
+        return outcome
+
+    def _failed_before(self, cohort: Cohort) -> str | None:
+        """A bind that this cohort's depends on, and that failed."""
+        depends_on = cohort.targets[0].bind.depends_on if cohort.targets else ()
+        return next((name for name in depends_on if name in self._failed_binds), None)
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the run was asked to stop."""
+        return self._pool.stopping
 
     def stop(self) -> None:
-        """Let the running step end, and start nothing new."""
+        """Let running steps end, and start nothing new."""
         self._pool.stop()
 
     def cancel(self) -> None:
-        """Cancel the running statement."""
-        self._pool.cancel()
+        """Cancel the running statements on their servers."""
+        self._pool.stop()
+        self._sessions.cancel()
+        self._workers.kill()
 
-    def _ended(self, outcome: Outcome) -> None:
-        if outcome.result == "failed":
-            self._failed_binds.add(outcome.target.bind.name)
+    def close(self) -> None:
+        """End sessions and workers."""
+        self._sessions.close()
+        self._workers.close()
 
-    def _work(self) -> Iterator[Work]:
-        for plan in self._plans:
-            yield plan.target, self._preparation(plan)
 
-    def _preparation(self, plan: TargetPlan) -> Callable[[], Job | Outcome]:
-        def prepare() -> Job | Outcome:
-            target, goal = plan.target, self._goal
-            if plan.problem is not None:
-                raise DatabaseError(plan.problem)
-            waited_for = [name for name in target.bind.depends_on if name in self._failed_binds]
-            if waited_for:
-                raise DatabaseError(
-                    Problem(
-                        f"not started: bind {waited_for[0]}, on which it depends, failed",
-                        where=f"target {target.id}",
-                        todo="Run the command again when that is repaired.",
-                    )
-                )
-            if not plan.steps and not self._purge:
-                revisions = plan.state.revisions
-                return Outcome(target, "unchanged", revisions, revisions)
-            if goal.verb != "downgrade":
-                ensure_exists(target)
-            history = self._project.history(target.bind.name)
-            return self._project.job(
-                target,
-                goal.migrations(history),
-                destination=goal.destinations[target.bind.name],
-                purge=self._purge,
-            )
+def _failed(target: Target, problem: Problem) -> Outcome:
+    failure = Failure(problem.what, where=problem.where, todo=problem.todo)
+    return Outcome(target, "failed", failure=failure)
 
-        return prepare
+
+def _not_started(target: Target, bind: str) -> Problem:
+    return Problem(
+        f"not started: bind {bind}, on which it depends, failed",
+        where=f"target {target.id}",
+        todo="Run the command again when that is repaired.",
+    )
