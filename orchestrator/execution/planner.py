@@ -45,7 +45,7 @@ def plans(project: Project, request: Request) -> Iterator[Plan]:
     """The plan of each stage, made when it is asked for.
 
     Raises everything that is wrong with configuration, selection and histories before the first
-    plan is given, and RecordingError, DiscoveryError and EnvironmentScriptError when recording does.
+    plan is given; RecordingError, DiscoveryError and EnvironmentScriptError where recording does.
     """
     stages = staged_targets(project.config, request.selection, allow_empty=request.allow_empty)
     first = next(stages, None)
