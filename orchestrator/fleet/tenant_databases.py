@@ -77,7 +77,9 @@ def query_rows(config: Config, bind: Bind, source: TenantSource, key: str) -> Ro
 
 def _asked(connection: Connection, sql: str) -> tuple[list[str], list[tuple[object, ...]]]:
     # A question must change nothing, whatever its words do.
-    connection.exec_driver_sql("SET TRANSACTION READ ONLY")
+    # On MariaDB, DDL would end a single transaction that is read only, and then run.
+    scope = "" if connection.dialect.name == "postgresql" else "SESSION "
+    connection.exec_driver_sql(f"SET {scope}TRANSACTION READ ONLY")
     result = connection.exec_driver_sql(sql)
     if not result.returns_rows:
         return [], []
