@@ -2,46 +2,64 @@
 
 from __future__ import annotations
 
+import json
 import signal
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
 
 import click
 
-from orchestrator.cli.output import note, plural, print_json, redact, revisions, say
+from orchestrator.cli.output import note, plural, print_json, revisions, say
 from orchestrator.cli.progress import observe
+from orchestrator.cli.summary import LARGE, outcome_data, print_outcomes
 from orchestrator.cli.targets import describe
+from orchestrator.execution.planner import Planner, Request
 from orchestrator.execution.project import Project
-from orchestrator.execution.run import Run
+from orchestrator.execution.run import Runner
 from orchestrator.execution.types import Outcome
-from orchestrator.fleet.state import read_states
 from orchestrator.fleet.targets import Selection, select_targets
-from orchestrator.fleet.types import Target
-from orchestrator.planning.paths import Goal, TargetPlan, Verb, plan_targets, set_goal
+from orchestrator.fleet.types import Target, UnknownTenants
+from orchestrator.planning.plan import Cohort, Plan, Waiting
+from orchestrator.revisions.recordings import Listener, Wanted
 
 log_format = click.option(
     "--log-format",
     type=click.Choice(["text", "json"]),
     default="text",
     show_default=True,
-    help="json: one event a line on stderr while the run goes on.",
+    help="How progress is told on stderr; json: one event a line.",
 )
 dry_run = click.option("--dry-run", is_flag=True, help="Show the steps, and run nothing.")
 
 
-@dataclass(frozen=True)
-class Planned:
-    """A command, planned: what it would do to each target."""
+def told(log_format: str = "text") -> Listener:
+    """Tell on stderr what planning spends its time on."""
+    if log_format == "json":
+        return Listener(
+            lambda wanted, steps: _event("recording", bind=wanted.bind, steps=steps),
+            lambda text: _event("warning", message=text),
+        )
+    return Listener(_recording, lambda text: note(f"warning: {text}"))
 
-    project: Project
-    goal: Goal
-    plans: tuple[TargetPlan, ...]
 
-    @property
-    def problems(self) -> int:
-        """How many targets cannot be planned."""
-        return sum(plan.problem is not None for plan in self.plans)
+def _event(event: str, **fields: object) -> None:
+    note(json.dumps({"event": event, **fields}))
+
+
+def _recording(wanted: Wanted, steps: int) -> None:
+    note(f"bind {wanted.bind}: recording {plural(steps, 'revision')} for {wanted.flavour}")
+
+
+def planner(project: Project, request: Request) -> Planner:
+    """The planner of a command; says which selected binds it leaves alone. Raises before anything
+    is touched."""
+    made = Planner.of(project, request)
+    written = request.destinations
+    for name in made.left_alone:
+        if not any(":" in text for text in written):
+            note(f"bind {name}: does not know {', '.join(written)}; left alone")
+    return made
 
 
 def ordered_targets(
@@ -58,107 +76,131 @@ def ordered_targets(
     )
 
 
-def plan(
-    project: Project,
-    selection: Selection,
-    verb: Verb,
-    written: Sequence[str],
-    *,
-    allow_empty: bool = False,
-    purge: bool = False,
-) -> Planned:
-    """Read the states of the selected targets and plan each. Raises before anything is touched."""
-    targets = ordered_targets(project, selection, allow_empty=allow_empty)
-    binds = list(dict.fromkeys(target.bind.name for target in targets))
-    project.config.require(binds=binds)
-    histories = project.histories(binds)
-    goal = set_goal(project.config, histories, verb, written)
-    for name in binds:
-        if name not in goal.destinations and not any(":" in text for text in written):
-            note(f"bind {name}: does not know {', '.join(written)}; left alone")
-    plans = plan_targets(targets, read_states(targets), histories, goal, purge=purge)
-    return Planned(project, goal, plans)
-
-
-def show(planned: Planned, *, as_json: bool) -> int:
+def show(plan: Plan, *, as_json: bool) -> int:
     """Print what would be done. Gives the exit code."""
     if as_json:
-        print_json([_plan_json(plan) for plan in planned.plans])
+        print_json(list(_plan_data(plan)))
     else:
-        for plan in planned.plans:
-            _show_plan(planned.goal.verb, plan)
-    return int(planned.problems > 0)
+        for cohort in plan.cohorts:
+            _show_cohort(plan.goal.verb, cohort)
+        for blocked in plan.blocked:
+            say(f"{blocked.target.id}: {blocked.problem.what}")
+    for waiting in plan.waiting:
+        note(f"bind {waiting.bind}: planned after {', '.join(waiting.after)}")
+    for unknown in plan.unknown:
+        note(f"error: bind {unknown.bind.name}: {unknown.words}")
+    return int(bool(plan.blocked or plan.unknown))
 
 
-def _show_plan(verb: str, plan: TargetPlan) -> None:
-    here = f"{plan.target.id}: {revisions(plan.state.revisions)}"
-    if plan.problem is not None:
-        say(f"{plan.target.id}: {plan.problem.what}")
-    elif not plan.steps:
-        say(f"{here}, nothing to do")
+def _show_cohort(verb: str, cohort: Cohort) -> None:
+    if len(cohort.targets) > LARGE:
+        names = [f"{cohort.bind}: {plural(len(cohort.targets), 'target')} at"]
     else:
-        missing = ", to be created" if plan.state.kind == "missing" else ""
-        say(f"{here}{missing}, {plural(len(plan.steps), 'step')} to {verb}")
-        for step in plan.steps:
-            say(f"    {step.revision}  {step.message}")
+        names = [f"{target.id}:" for target in cohort.targets]
+    made = f", {cohort.missing:,} to be created" if cohort.missing else ""
+    made = ", to be created" if cohort.missing == len(cohort.targets) else made
+    steps = f"{made}, {plural(len(cohort.steps), 'step')} to {verb}"
+    for name in names:
+        say(f"{name} {revisions(cohort.state)}{steps if cohort.steps else ', nothing to do'}")
+        for one in cohort.steps:
+            say(f"    {one.step.revision}  {one.step.message}")
 
 
-def _plan_json(plan: TargetPlan) -> dict[str, object]:
-    return describe(plan.target) | {
-        "state": plan.state.kind,
-        "revisions": list(plan.state.revisions),
-        "problem": plan.problem.what if plan.problem else None,
-        "steps": [
+def _plan_data(plan: Plan) -> Iterator[dict[str, object]]:
+    """The steps of each target, for machines."""
+    for cohort in plan.cohorts:
+        steps = [
             {
-                "revision": step.revision,
-                "direction": str(step.direction),
-                "message": step.message,
-                "file": str(step.file),
+                "revision": one.step.revision,
+                "direction": str(one.step.direction),
+                "message": one.step.message,
+                "file": str(one.step.file),
             }
-            for step in plan.steps
-        ],
-    }
+            for one in cohort.steps
+        ]
+        for target in cohort.targets:
+            yield describe(target) | {
+                "revisions": list(cohort.state),
+                "problem": None,
+                "steps": steps,
+            }
+    for blocked in plan.blocked:
+        yield describe(blocked.target) | {
+            "revisions": list(blocked.state.revisions),
+            "problem": blocked.problem.what,
+            "steps": [],
+        }
 
 
-def run(planned: Planned, *, log_format: str, as_json: bool, purge: bool = False) -> int:
-    """Apply a plan, print the outcomes, and give the exit code."""
-    outcomes: list[Outcome] = []
-    with observe(planned.plans, log_format) as observer:
-        running = Run(
-            planned.project,
-            planned.plans,
-            planned.goal,
-            purge=purge,
+@dataclass
+class _Heard:
+    """What a run has told so far. waiting: binds with tenants that were not known in their turn."""
+
+    outcomes: list[Outcome] = field(default_factory=list)
+    unknown: list[UnknownTenants] = field(default_factory=list)
+    waiting: list[Waiting] = field(default_factory=list)
+
+
+def run(
+    project: Project,
+    verb: str,
+    plans: Iterable[Plan],
+    *,
+    log_format: str,
+    as_json: bool,
+    purge: bool = False,
+) -> int:
+    """Apply plans, each when its turn comes, print the outcomes, and give the exit code."""
+    heard = _Heard()
+    with ExitStack() as stack:
+        observer = stack.enter_context(observe(log_format))
+        runner = Runner(
+            project,
+            size=project.config.rollout.concurrency,
             on_start=observer.started,
             on_step=observer.step,
         )
-        with _interruptible(running) as interrupted:
-            for outcome in running.outcomes():
+        stack.callback(runner.close)
+        interrupted = stack.enter_context(_interruptible(runner))
+        for plan in plans:
+            observer.planned(tuple(plan.targets))
+            heard.unknown += plan.unknown
+            heard.waiting += plan.waiting
+            for outcome in runner.run(plan, purge=purge):
                 observer.ended(outcome)
-                outcomes.append(outcome)
+                heard.outcomes.append(outcome)
+            if runner.stopping:
+                break
+    return _finish(verb, heard, as_json=as_json, interrupted=interrupted())
+
+
+def _finish(verb: str, heard: _Heard, *, as_json: bool, interrupted: bool) -> int:
     if as_json:
-        print_json([_outcome_json(outcome) for outcome in outcomes])
+        print_json([outcome_data(outcome) for outcome in heard.outcomes])
     else:
-        _print_outcomes(planned.goal.verb, outcomes)
-    if interrupted():
+        print_outcomes(verb, heard.outcomes)
+    for waiting in heard.waiting:
+        note(f"error: bind {waiting.bind}: tenants not known before {waiting.after[0]} is applied")
+    for unknown in heard.unknown:
+        note(f"error: bind {unknown.bind.name}: {unknown.words}")
+    if interrupted:
         note("interrupted: what was done stays done, and the same command goes on from there")
         return 130
-    return int(
-        any(outcome.result != "done" and outcome.result != "unchanged" for outcome in outcomes)
-    )
+    unfinished = any(one.result not in ("done", "unchanged") for one in heard.outcomes)
+    return int(unfinished or bool(heard.unknown or heard.waiting))
 
 
 @contextmanager
-def _interruptible(running: Run) -> Iterator[Callable[[], bool]]:
-    """SIGINT and SIGTERM let the running step end; a second one cancels its statement."""
+def _interruptible(running: Runner) -> Iterator[Callable[[], bool]]:
+    """SIGINT and SIGTERM let the running steps end; a second one cancels their statements."""
     heard: list[int] = []
 
     def hear(number: int, _frame: object) -> None:
         heard.append(number)
         words = (
-            "stopping after the running step; once more to cancel it on the server"
+            "stopping after the running steps; once more to cancel them on the server"
             if len(heard) == 1
-            else "cancelling the running statement"
+            else "cancelling the running statements"
         )
         # The signal may have come in the middle of another line to stderr: then Python refuses to
         # print, and stopping matters more than saying so.
@@ -172,79 +214,3 @@ def _interruptible(running: Run) -> Iterator[Callable[[], bool]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _print_outcomes(verb: str, outcomes: Sequence[Outcome]) -> None:
-    width = max((len(outcome.target.id) for outcome in outcomes), default=0)
-    for outcome in outcomes:
-        say(f"{outcome.target.id:<{width}}  {_words(outcome)}")
-    failed = [outcome for outcome in outcomes if outcome.result == "failed"]
-    for outcome in failed:
-        say()
-        _print_failure(outcome)
-    counts = {
-        "changed": sum(outcome.result == "done" for outcome in outcomes),
-        "unchanged": sum(outcome.result == "unchanged" for outcome in outcomes),
-        "failed": len(failed),
-        "not started": sum(outcome.result == "not-started" for outcome in outcomes),
-    }
-    said = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
-    say(f"{verb}: {plural(len(outcomes), 'target')}" + (f", {said}" if said else ""))
-
-
-def _words(outcome: Outcome) -> str:
-    before, after = revisions(outcome.before), revisions(outcome.after)
-    if outcome.result == "unchanged":
-        return f"{after}, nothing to do"
-    if outcome.result == "not-started":
-        return "not started" if not outcome.steps else f"{before} -> {after}, then stopped"
-    if outcome.result == "failed":
-        at = (
-            f" in {outcome.failure.revision}"
-            if outcome.failure and outcome.failure.revision
-            else ""
-        )
-        moved = f"{before} -> {after}, then " if outcome.steps else ""
-        return f"{moved}FAILED{at}"
-    return f"{before} -> {after} ({plural(len(outcome.steps), 'step')}, {outcome.seconds:.1f} s)"
-
-
-def _print_failure(outcome: Outcome) -> None:
-    failure = outcome.failure
-    assert failure is not None
-    say(f"{outcome.target.id}: {failure.message}")
-    say(f"    bind:      {outcome.target.bind.name}")
-    for name, value in (("revision", failure.revision), ("where", failure.where)):
-        if value:
-            say(f"    {name + ':':<10} {value}")
-    if failure.statement:
-        lines = failure.statement.splitlines()
-        shown = lines[:_STATEMENT_LINES]
-        say("    statement: " + "\n               ".join(shown))
-        if len(lines) > _STATEMENT_LINES:
-            say(f"               ... {len(lines) - _STATEMENT_LINES} more lines")
-    if failure.todo:
-        say(f"    {failure.todo}")
-
-
-_STATEMENT_LINES = 20
-
-
-def _outcome_json(outcome: Outcome) -> dict[str, object]:
-    failure = outcome.failure
-    return describe(outcome.target) | {
-        "result": outcome.result,
-        "before": list(outcome.before),
-        "after": list(outcome.after),
-        "steps": list(outcome.steps),
-        "seconds": round(outcome.seconds, 3),
-        "error": {
-            "message": redact(failure.message),
-            "revision": failure.revision,
-            "where": failure.where,
-            "statement": failure.statement,
-            "todo": failure.todo,
-        }
-        if failure
-        else None,
-    }

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import click
 
-from orchestrator.cli.apply import dry_run, log_format, plan, run, show
+from orchestrator.cli.apply import dry_run, log_format, planner, run, show, told
 from orchestrator.cli.options import as_json, must_select, opened, selects
 from orchestrator.cli.output import is_terminal, note, plural
 from orchestrator.cli.script import from_revision, output_folder, print_scripts, write_sql
 from orchestrator.errors import Problem, UsageError
+from orchestrator.execution.planner import Request
 from orchestrator.execution.project import Project
 from orchestrator.fleet.targets import Selection
 
@@ -60,16 +61,24 @@ def command(
         return write_sql(
             project, selection, "downgrade", to, from_, output, allow_empty=allow_empty
         )
-    planned = plan(project, selection, "downgrade", to, allow_empty=allow_empty)
+    request = Request(
+        selection,
+        "downgrade",
+        to,
+        allow_empty=allow_empty,
+        record=not dry_run,
+        listener=told(log_format),
+    )
+    plan = planner(project, request).plan()
     if dry_run:
-        return show(planned, as_json=as_json)
-    steps = sum(len(one.steps) for one in planned.plans)
+        return show(plan, as_json=as_json)
+    steps = sum(len(one.steps) * len(one.targets) for one in plan.cohorts)
     if steps and not yes:
-        moved = sum(bool(one.steps) for one in planned.plans)
+        moved = sum(len(one.targets) for one in plan.moving)
         if not _agreed(plural(steps, "step"), plural(moved, "target")):
             note("nothing was done")
             return 1
-    return run(planned, log_format=log_format, as_json=as_json)
+    return run(project, "downgrade", [plan], log_format=log_format, as_json=as_json)
 
 
 def _agreed(steps: str, targets: str) -> bool:

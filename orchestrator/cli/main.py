@@ -31,9 +31,11 @@ VERBS = {
     "history": "The revisions of each bind.",
     "heads": "The heads of each bind.",
     "merge": "A revision that merges the heads of a bind.",
+    "plan": "What an upgrade would do: cohorts, steps, statements, and a file of it.",
     "upgrade": "Bring targets to head, or print the SQL that does.",
     "downgrade": "Bring targets back to a revision.",
     "stamp": "Set the revision of targets without running anything.",
+    "lint": "Live revisions of each bind, and why they are live.",
     "check": "Everything that can be wrong before a deploy.",
 }
 """Each verb with its line in the help; orchestrator.cli.<verb> holds it as `command`."""

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import click
 
-from orchestrator.cli.apply import dry_run, log_format, plan, run, show
+from orchestrator.cli.apply import dry_run, log_format, planner, run, show
 from orchestrator.cli.options import as_json, must_select, opened, selects
 from orchestrator.cli.script import from_revision, output_folder, print_scripts, write_sql
+from orchestrator.execution.planner import Request
 from orchestrator.execution.project import Project
 from orchestrator.fleet.targets import Selection
 
@@ -46,7 +47,8 @@ def command(
         return write_sql(
             project, selection, "stamp", (revision,), from_, output, allow_empty=allow_empty
         )
-    planned = plan(project, selection, "stamp", (revision,), allow_empty=allow_empty, purge=purge)
+    request = Request(selection, "stamp", (revision,), purge=purge, allow_empty=allow_empty)
+    plan = planner(project, request).plan()
     if dry_run:
-        return show(planned, as_json=as_json)
-    return run(planned, log_format=log_format, as_json=as_json, purge=purge)
+        return show(plan, as_json=as_json)
+    return run(project, "stamp", [plan], log_format=log_format, as_json=as_json, purge=purge)

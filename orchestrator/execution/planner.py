@@ -1,22 +1,29 @@
-"""Planning a command: targets, their states, histories and recordings made into Plans.
+"""Planning with everything it needs: targets, their states from the servers, recordings.
 
-Enters: a project, a selection, and a verb with its destinations.  Leaves: Plans, stage by stage:
-the caller applies one before it asks for the next.
+Enters: a project, a selection, and a verb with its destinations.  Leaves: Plans: one of everything
+that can be known now, or stage by stage, where the caller applies one before it asks for the next.
+The thinking is in `planning.cohorts`; here is its I/O.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from orchestrator.config import Bind
 from orchestrator.execution.project import Project
-from orchestrator.execution.stages import Stage, staged_targets
+from orchestrator.execution.stages import staged_targets
 from orchestrator.fleet.state import read_fleet
-from orchestrator.fleet.targets import Selection
-from orchestrator.planning.cohorts import Routes, assemble, group
+from orchestrator.fleet.targets import Found, Selection, find_targets, selected_binds
+from orchestrator.fleet.types import UnknownTenants
+from orchestrator.planning.cohorts import assemble, group
 from orchestrator.planning.paths import Goal, Verb, set_goal
-from orchestrator.planning.plan import Plan
-from orchestrator.revisions.recordings import Compiled, Listener, compile_cached
+from orchestrator.planning.plan import Plan, Waiting
+from orchestrator.planning.planfile import PlanFile
+from orchestrator.planning.planfile_resume import Resumed, resume, wanted_again
+from orchestrator.revisions.history import History
+from orchestrator.revisions.recordings import Listener, compile_cached
 
 
 @dataclass(frozen=True)
@@ -24,7 +31,7 @@ class Request:
     """What a command asks for.
 
     destinations: as written (REV, +n, bind:REV). purge: plan as from an empty version table.
-    record: have every step recorded; not needed to show steps, or for a stamp.
+    record: have every step recorded; it is not needed to show which steps there are.
     """
 
     selection: Selection
@@ -36,52 +43,108 @@ class Request:
     listener: Listener = field(default_factory=Listener)
 
 
-def goal_of(project: Project, request: Request, binds: Sequence[str]) -> Goal:
-    """The destinations in these binds. Raises UsageError and HistoryError, before anything runs."""
-    return set_goal(project.config, project.histories(binds), request.verb, request.destinations)
+@dataclass(frozen=True)
+class Planner:
+    """Plans one command. histories: of the binds that can take part."""
+
+    project: Project
+    request: Request
+    histories: Mapping[str, History]
+    goal: Goal
+
+    @classmethod
+    def of(cls, project: Project, request: Request) -> Planner:
+        """Read what the command asks for. Raises UsageError and HistoryError, before anything is
+        touched."""
+        binds = [bind.name for bind in _taking_part(project, request.selection)]
+        project.config.require(offline=binds)
+        histories = project.histories(binds)
+        goal = set_goal(project.config, histories, request.verb, request.destinations)
+        return cls(project, request, histories, goal)
+
+    @property
+    def left_alone(self) -> tuple[str, ...]:
+        """The binds that do not know the destination, and take no part."""
+        return tuple(name for name in self.histories if name not in self.goal.destinations)
+
+    def plan(self) -> Plan:
+        """The plan of all targets that can be known now. Raises what `find_targets` and
+        `compile_cached` raise."""
+        config, request = self.project.config, self.request
+        found = find_targets(config, request.selection, allow_empty=request.allow_empty)
+        return self._plan(found, *_untold(found.unknown))
+
+    def stages(self) -> Iterator[Plan]:
+        """The plan of each stage, made when it is asked for."""
+        config, request = self.project.config, self.request
+        for stage in staged_targets(config, request.selection, allow_empty=request.allow_empty):
+            # What is not known in its turn waits for nothing any more.
+            yield self._plan(stage.found, (), stage.found.unknown)
+
+    def _plan(
+        self, found: Found, waiting: Sequence[Waiting], unknown: Sequence[UnknownTenants]
+    ) -> Plan:
+        order = self.project.ordered({t.bind.name: t.bind for t in found.targets}.values())
+        places = {bind.name: place for place, bind in enumerate(order)}
+        targets = sorted(found.targets, key=lambda target: places[target.bind.name])
+        self.project.config.require(binds=places)
+        purge = self.request.purge
+        routes = group(targets, read_fleet(targets), self.histories, self.goal, purge=purge)
+        compiled = None
+        if self.request.record and self.goal.verb != "stamp":
+            wanted = [route.wanted for route in routes.cohorts]
+            compiled = compile_cached(self.project.config, wanted, self.request.listener)
+        return assemble(routes, compiled, waiting, unknown)
 
 
-def plans(project: Project, request: Request) -> Iterator[Plan]:
-    """The plan of each stage, made when it is asked for.
-
-    Raises everything that is wrong with configuration, selection and histories before the first
-    plan is given; RecordingError, DiscoveryError and EnvironmentScriptError where recording does.
-    """
-    stages = staged_targets(project.config, request.selection, allow_empty=request.allow_empty)
-    first = next(stages, None)
-    if first is None:
-        return
-    goal = _whole_goal(project, request)
-    yield _plan(project, request, goal, first)
-    for stage in stages:
-        yield _plan(project, request, goal, stage)
-
-
-def _whole_goal(project: Project, request: Request) -> Goal:
-    chosen = [
-        name
-        for name in project.config.binds
-        if not request.selection.binds or name in request.selection.binds
+def _untold(
+    unknown: Sequence[UnknownTenants],
+) -> tuple[list[Waiting], list[UnknownTenants]]:
+    """Tenants that come with another bind, and those that are not told for another reason."""
+    return [Waiting(one.bind.name, one.after) for one in unknown if one.after], [
+        one for one in unknown if not one.after
     ]
-    project.config.require(offline=chosen)
-    return goal_of(project, request, chosen)
 
 
-def _plan(project: Project, request: Request, goal: Goal, stage: Stage) -> Plan:
-    binds = list(dict.fromkeys(target.bind.name for target in stage.targets))
-    project.config.require(binds=binds)
-    routes = group(
-        stage.targets,
-        read_fleet(stage.targets),
-        project.histories(binds),
-        goal,
-        purge=request.purge,
+def _taking_part(project: Project, selection: Selection) -> list[Bind]:
+    """The selected binds that can have a selected target, as far as options say."""
+    return [
+        bind
+        for bind in selected_binds(project.config, selection)
+        if (bind.tenancy is not None or not selection.tenants)
+        and (not selection.servers or not bind.servers.keys().isdisjoint(selection.servers))
+    ]
+
+
+def resume_plan(
+    project: Project, file: PlanFile, name: str, request: Request, *, strict: bool, whole: bool
+) -> Resumed:
+    """What is left of a plan file (see `planning.planfile_resume.resume`) for a selection."""
+    binds = list(dict.fromkeys(cohort.bind for cohort in file.cohorts))
+    histories = project.histories([bind for bind in binds if bind in project.config.binds])
+    files = {
+        (bind, script.revision): Path(script.path)
+        for bind, history in histories.items()
+        for script in history.scripts()
+    }
+    wanted = wanted_again(file, files, name)
+    compiled = compile_cached(project.config, wanted, request.listener)
+    found = find_targets(project.config, request.selection, allow_empty=request.allow_empty)
+    targets = [
+        target
+        for bind in project.ordered({t.bind.name: t.bind for t in found.targets}.values())
+        for target in found.targets
+        if target.bind.name == bind.name
+    ]
+    project.config.require(binds={target.bind.name for target in targets})
+    return resume(
+        file,
+        targets,
+        read_fleet(targets),
+        wanted,
+        compiled,
+        name=name,
+        unknown=_untold(found.unknown)[1],
+        strict=strict,
+        whole=whole,
     )
-    return assemble(routes, record(project, request, routes), unknown=stage.found.unknown)
-
-
-def record(project: Project, request: Request, routes: Routes) -> list[tuple[Compiled, ...]] | None:
-    """The recordings of these routes, None when the request needs none."""
-    if not request.record or request.verb == "stamp":
-        return None
-    return compile_cached(project.config, [one.wanted for one in routes.cohorts], request.listener)

@@ -1,7 +1,7 @@
-"""What a command means for each target: the steps from where it is to where it shall be.
+"""What a command wants: a verb, and a destination in each bind that takes part.
 
-Enters: targets with their states, histories, and a Goal.  Leaves: a TargetPlan each.  No I/O but
-the revision files that a history reads when it is first asked.
+Enters: histories, and the destinations as written.  Leaves: a Goal.  No I/O but the revision files
+that a history reads when it is first asked.
 """
 
 from __future__ import annotations
@@ -13,9 +13,7 @@ from typing import Literal
 from orchestrator.config import Config
 from orchestrator.errors import HistoryError, Problem, UsageError
 from orchestrator.fleet.targets import unknown_bind
-from orchestrator.fleet.types import State, Target
 from orchestrator.revisions.history import History, MigrationsFunction
-from orchestrator.revisions.types import Step
 
 Verb = Literal["upgrade", "downgrade", "stamp"]
 
@@ -35,16 +33,6 @@ class Goal:
         if self.verb == "downgrade":
             return history.downgrade(destination)
         return history.stamp(tuple(destination.split(",")))
-
-
-@dataclass(frozen=True, slots=True)
-class TargetPlan:
-    """One target's part of a plan: its steps, or the problem that keeps it from any."""
-
-    target: Target
-    state: State
-    steps: tuple[Step, ...] = ()
-    problem: Problem | None = None
 
 
 def set_goal(
@@ -110,47 +98,3 @@ def _unknown_revision(revision: str, binds: Sequence[str]) -> Problem:
         where="bind " + ", ".join(binds) if len(binds) == 1 else f"binds {', '.join(binds)}",
         todo="See `orchestrator history`.",
     )
-
-
-def plan_targets(
-    targets: Sequence[Target],
-    states: Sequence[State],
-    histories: Mapping[str, History],
-    goal: Goal,
-    *,
-    purge: bool = False,
-) -> tuple[TargetPlan, ...]:
-    """The steps of every target whose bind takes part. A target that cannot be planned carries its
-    problem; the others are not touched by it.
-
-    purge: plan as from an empty version table (stamp --purge).
-    """
-    return tuple(
-        _plan(target, state, histories[target.bind.name], goal, purge=purge)
-        for target, state in zip(targets, states, strict=True)
-        if target.bind.name in goal.destinations
-    )
-
-
-def _plan(target: Target, state: State, history: History, goal: Goal, *, purge: bool) -> TargetPlan:
-    where = f"target {target.id}"
-    if state.kind in ("denied", "unreachable"):
-        todo = "Check its URL and the rights of its user."
-        return TargetPlan(
-            target, state, (), Problem(f"{state.kind}: {state.detail}", where, todo=todo)
-        )
-    revisions = () if purge else state.revisions
-    unknown = history.unknown(revisions)
-    if unknown:
-        problem = Problem(
-            f"it stands at {', '.join(unknown)}, which bind {target.bind.name} has no file for",
-            where=where,
-            todo="Deploy the code that has this revision, or `orchestrator stamp --purge` the "
-            "target to where it really is.",
-        )
-        return TargetPlan(target, state, (), problem)
-    try:
-        return TargetPlan(target, state, history.path(revisions, goal.migrations(history)))
-    except HistoryError as error:
-        first = error.problems[0]
-        return TargetPlan(target, state, (), Problem(first.what, where, todo=first.todo))

@@ -8,12 +8,12 @@ are not the reviewed ones.  No I/O.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orchestrator.errors import Problem, UsageError
 from orchestrator.fleet.state import FleetState
-from orchestrator.fleet.types import State, Target
+from orchestrator.fleet.types import State, Target, UnknownTenants
 from orchestrator.planning.cohorts import Flavours, blocked_at, out_of_reach
 from orchestrator.planning.paths import Goal
 from orchestrator.planning.plan import Blocked, Cohort, Plan, PlanStep
@@ -97,6 +97,7 @@ def resume(
     compiled: Sequence[Sequence[Compiled]],
     *,
     name: str,
+    unknown: Sequence[UnknownTenants] = (),
     strict: bool = False,
     whole: bool = True,
 ) -> Resumed:
@@ -104,10 +105,10 @@ def resume(
 
     A target at the plan's from-state takes the whole path; at a state that the path passes through,
     the rest of it; elsewhere, or on a server of another flavour, it is blocked.
-    wanted, compiled: for each cohort of the file, from `wanted_again` and `compile_cached`. whole:
-    the targets are those that the file's own selection names, so that one which is not among them
-    is gone.  Raises UsageError for changed files and statements, and with `strict` for any
-    difference.
+    wanted, compiled: for each cohort of the file, from `wanted_again` and `compile_cached`.
+    unknown: tenants that cannot be told now. whole: the targets are those that the file's own
+    selection names, so that one which is not among them is gone.  Raises UsageError for changed
+    files and statements, and with `strict` for any difference.
     """
     _unchanged(file, compiled, name)
     steps = [
@@ -117,7 +118,8 @@ def resume(
         )
         for path, recorded in zip(wanted, compiled, strict=True)
     ]
-    resumed = _Places(file, steps).take_up(targets, fleet, whole=whole)
+    left = _Places(file, steps).take_up(targets, fleet, whole=whole)
+    resumed = replace(left, plan=replace(left.plan, unknown=tuple(unknown)))
     if strict and (resumed.differences or resumed.passed):
         raise _different(resumed, name)
     return resumed
