@@ -113,9 +113,11 @@ class _PostgreSQL(_Dialect):
             create = literal(f"CREATE DATABASE {place.quote(name)}")
             there = f"SELECT FROM pg_catalog.pg_database WHERE datname = {literal(name)}"
             yield f"SELECT {create} WHERE NOT EXISTS ({there}) \\gexec"
-        # Escaped twice: a value of a connection string, inside an argument of psql.
+        # Escaped twice: a value of a connection string, inside an argument of psql, which takes
+        # double quotes away even inside single ones (dequote_downcase_identifier in psql's lexer).
         value = name.replace("\\", "\\\\").replace("'", "\\'")
         argument = f"dbname='{value}'".replace("\\", "\\\\").replace("'", "''")
+        argument = argument.replace('"', '""""')
         yield f"\\connect -reuse-previous=on '{argument}'"
 
     def statement(self, text: str) -> str:
