@@ -124,6 +124,8 @@ def bind_script_directory(config: Config, base: ScriptDirectory, bind: Bind) -> 
         recursive=base.recursive_version_locations and len(locations) == len(bind.versions),
     )
     mine.revision_map = RevisionMap(mine._load_revisions)
+    # Alembic's "Generating ... done" would stand among the results of the verbs.
+    mine.messaging_opts = {"quiet": True}
     return mine
 
 
