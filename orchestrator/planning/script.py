@@ -144,6 +144,7 @@ class _MySQL(_Dialect):
             yield self.statement(f"USE {place.quote(place.database)}")
 
     def statement(self, text: str) -> str:
+        text = _with_returns(text)
         bare = _closed(text)
         if ";" not in bare.rstrip().removesuffix(";"):
             return bare
@@ -160,6 +161,31 @@ class _MySQL(_Dialect):
             yield from (self.statement(text) for text in segment.statements)
         yield from (self.statement(text) for text in rows)
         yield _COMMIT
+
+
+# Quoted texts, and what quotes stand in without beginning one (MySQL 8.4 manual, 11.1.1, 11.7).
+_MYSQL_TOKENS = re.compile(
+    r"""(?P<text>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")
+      | `[^`]*` | (?:--\s|\#)[^\n]* | /\*(?!!).*?\*/
+    """,
+    re.DOTALL | re.VERBOSE,
+)
+_RETURN = re.compile(r"\\?\r\n|(?P<escape>\\.)", re.DOTALL)
+
+
+def _with_returns(text: str) -> str:
+    """A statement whose quoted texts keep their carriage returns: the client that reads a file
+    takes the one before a newline away (client/readline.cc in MySQL and MariaDB)."""
+    if "\r\n" not in text:
+        return text
+    return _MYSQL_TOKENS.sub(
+        lambda token: (
+            _RETURN.sub(lambda one: one["escape"] or "\\r\n", token[0])
+            if token["text"]
+            else token[0]
+        ),
+        text,
+    )
 
 
 _POSTGRESQL = _PostgreSQL()
