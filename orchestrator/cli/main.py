@@ -7,6 +7,7 @@ needs neither SQLAlchemy nor Alembic.
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import io
 import signal
@@ -49,7 +50,9 @@ class VerbGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in VERBS:
-            return None
+            close = difflib.get_close_matches(cmd_name, VERBS, n=1)
+            hint = f" Did you mean {close[0]!r}?" if close else ""
+            ctx.fail(f"No such command {cmd_name!r}.{hint}")
         command: click.Command = importlib.import_module(f"orchestrator.cli.{cmd_name}").command
         return command
 

@@ -60,6 +60,8 @@ def set_goal(
                 if not histories[name].resolves(revision):
                     problems.append(_unknown_revision(revision, [name]))
             continue
+        if not histories:
+            continue  # --allow-empty: there is nothing that could know it
         knowing = [bind for bind, history in histories.items() if history.resolves(text)]
         if not knowing:
             problems.append(_unknown_revision(text, list(histories)))

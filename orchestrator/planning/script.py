@@ -13,10 +13,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from orchestrator.planning.statements import (
     Place,
     create_version_table,
+    literal,
     transactions,
     version_statements,
 )
 from orchestrator.revisions.types import Direction, Recording, Segment, Step
+
+_BEGIN = ("BEGIN;", "START TRANSACTION;")
+_COMMIT = "COMMIT;"
 
 Recordings = Mapping[tuple[str, Direction], Recording]
 
@@ -37,13 +41,30 @@ def write_script(
     dialect = _POSTGRESQL if place.flavour.family == "postgresql" else _MYSQL
     blocks = [*dialect.opening(place, title)]
     if new_version_table:
-        blocks.append(dialect.statement(create_version_table(place)))
+        blocks.extend(dialect.step([], [create_version_table(place)]))
     for step in steps:
         recording = recordings[step.revision, step.direction]
         blocks.append(_comment(step))
         blocks.extend(dialect.step(recording.segments, [*version_statements(place, step.changes)]))
     blocks.append(f"-- end: {len(steps)} step{'s' * (len(steps) != 1)}\n")
-    return "\n".join(blocks)
+    return "\n".join(_joined(blocks) if place.one_transaction else blocks)
+
+
+def _joined(blocks: Sequence[str]) -> list[str]:
+    """The blocks without each COMMIT that nothing but comments parts from the next BEGIN."""
+    kept: list[str] = []
+    commit: int | None = None
+    for block in blocks:
+        if block in _BEGIN and commit is not None:
+            del kept[commit]
+            commit = None
+            continue
+        if block == _COMMIT:
+            commit = len(kept)
+        elif not all(line.startswith("--") for line in block.splitlines() if line):
+            commit = None
+        kept.append(block)
+    return kept
 
 
 def _comment(step: Step) -> str:
@@ -72,15 +93,32 @@ class _PostgreSQL(_Dialect):
     def opening(self, place: Place, title: str) -> Iterator[str]:
         yield f"-- {title}\n-- Run it with: psql -X -v ON_ERROR_STOP=1 -f THIS_FILE"
         yield "\\set ON_ERROR_STOP on"
-        if place.database is not None:
-            yield f"-- for the database {place.database!r}"
         # The texts below were quoted for exactly these two settings.
-        yield "SET client_encoding = 'UTF8';\nSET standard_conforming_strings = on;"
-        if place.schema is not None:
-            if place.create:
-                yield self.statement(f"CREATE SCHEMA IF NOT EXISTS {place.quote(place.schema)}")
-            path = ", ".join(place.quote(name) for name in (place.schema, *place.search_path))
-            yield self.statement(f"SET search_path = {path}")
+        settings = "SET client_encoding = 'UTF8';\nSET standard_conforming_strings = on;"
+        yield settings
+        if place.database is not None:
+            yield from self._database(place, place.database)
+            yield settings
+        if place.schema is not None and place.create:
+            yield self.statement(f"CREATE SCHEMA IF NOT EXISTS {place.quote(place.schema)}")
+        path = (*([place.schema] if place.schema else []), *place.search_path)
+        if path:
+            names = ", ".join(place.quote(name) for name in path)
+            yield self.statement(f"SET search_path = {names}")
+
+    def _database(self, place: Place, name: str) -> Iterator[str]:
+        """Go into a tenant's database, from whichever one psql was started in."""
+        if place.create:
+            # CREATE DATABASE knows no IF NOT EXISTS (PostgreSQL 18 manual, "psql", \\gexec).
+            create = literal(f"CREATE DATABASE {place.quote(name)}")
+            there = f"SELECT FROM pg_catalog.pg_database WHERE datname = {literal(name)}"
+            yield f"SELECT {create} WHERE NOT EXISTS ({there}) \\gexec"
+        # Escaped twice: a value of a connection string, inside an argument of psql, which takes
+        # double quotes away even inside single ones (dequote_downcase_identifier in psql's lexer).
+        value = name.replace("\\", "\\\\").replace("'", "\\'")
+        argument = f"dbname='{value}'".replace("\\", "\\\\").replace("'", "''")
+        argument = argument.replace('"', '""""')
+        yield f"\\connect -reuse-previous=on '{argument}'"
 
     def statement(self, text: str) -> str:
         return _closed(text)
@@ -90,9 +128,9 @@ class _PostgreSQL(_Dialect):
             yield from self._segment(segment.statements, transactional=segment.transactional)
 
     def _segment(self, statements: Sequence[str], *, transactional: bool) -> Iterator[str]:
-        yield from ("BEGIN;",) * transactional
+        yield from (_BEGIN[0],) * transactional
         yield from (self.statement(text) for text in statements)
-        yield from ("COMMIT;",) * transactional
+        yield from (_COMMIT,) * transactional
 
 
 class _MySQL(_Dialect):
@@ -106,6 +144,7 @@ class _MySQL(_Dialect):
             yield self.statement(f"USE {place.quote(place.database)}")
 
     def statement(self, text: str) -> str:
+        text = _with_returns(text)
         bare = _closed(text)
         if ";" not in bare.rstrip().removesuffix(";"):
             return bare
@@ -117,11 +156,36 @@ class _MySQL(_Dialect):
 
     def step(self, segments: Sequence[Segment], rows: Sequence[str]) -> Iterator[str]:
         """DDL commits by itself; data and rows are kept in one transaction as the driver does."""
-        yield "START TRANSACTION;"
+        yield _BEGIN[1]
         for segment in segments:
             yield from (self.statement(text) for text in segment.statements)
         yield from (self.statement(text) for text in rows)
-        yield "COMMIT;"
+        yield _COMMIT
+
+
+# Quoted texts, and what quotes stand in without beginning one (MySQL 8.4 manual, 11.1.1, 11.7).
+_MYSQL_TOKENS = re.compile(
+    r"""(?P<text>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")
+      | `[^`]*` | (?:--\s|\#)[^\n]* | /\*(?!!).*?\*/
+    """,
+    re.DOTALL | re.VERBOSE,
+)
+_RETURN = re.compile(r"\\?\r\n|(?P<escape>\\.)", re.DOTALL)
+
+
+def _with_returns(text: str) -> str:
+    """A statement whose quoted texts keep their carriage returns: the client that reads a file
+    takes the one before a newline away (client/readline.cc in MySQL and MariaDB)."""
+    if "\r\n" not in text:
+        return text
+    return _MYSQL_TOKENS.sub(
+        lambda token: (
+            _RETURN.sub(lambda one: one["escape"] or "\\r\n", token[0])
+            if token["text"]
+            else token[0]
+        ),
+        text,
+    )
 
 
 _POSTGRESQL = _PostgreSQL()

@@ -19,7 +19,8 @@ class Place:
     """Where statements are meant to run.
 
     target: its id, for the reader. schema: a PostgreSQL tenant's. database: a MySQL database, or a
-    PostgreSQL tenant's. create: make the schema or database when it is missing.
+    PostgreSQL tenant's. create: make the schema or database when it is missing. one_transaction:
+    the whole path in one (`transaction: path`), as far as its autocommit blocks allow.
     """
 
     target: str
@@ -30,6 +31,7 @@ class Place:
     version_table: str = "alembic_version"
     version_num_length: int = 32
     create: bool = False
+    one_transaction: bool = False
 
     def quote(self, name: str) -> str:
         """A name as a quoted identifier."""
@@ -58,6 +60,7 @@ def place_of(target: Target, flavour: Flavour) -> Place:
         bind.version_table,
         bind.version_num_length,
         bind.create and target.tenant is not None,
+        bind.transaction == "path",
     )
 
 

@@ -36,7 +36,9 @@ def alembic_config(config: Config, x: Sequence[str] = ()) -> AlembicConfig:
     )
     # ConfigParser interpolates %, so a folder's name must not hold a bare one.
     found.set_main_option("script_location", str(config.migrations).replace("%", "%%"))
-    found.cmd_opts = Namespace(x=list(x))
+    # Many an env.py asks cmd_opts.autogenerate in its process_revision_directives (Alembic's
+    # cookbook, "Don't Generate Empty Migrations"); only autogenerate calls that here.
+    found.cmd_opts = Namespace(x=list(x), autogenerate=True)
     return found
 
 
@@ -122,6 +124,8 @@ def bind_script_directory(config: Config, base: ScriptDirectory, bind: Bind) -> 
         recursive=base.recursive_version_locations and len(locations) == len(bind.versions),
     )
     mine.revision_map = RevisionMap(mine._load_revisions)
+    # Alembic's "Generating ... done" would stand among the results of the verbs.
+    mine.messaging_opts = {"quiet": True}
     return mine
 
 

@@ -20,14 +20,14 @@ from tests.roads.history import Revision
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 
 # Each of these has been mangled by some quoting, interpolation or client.
-_TRAPS = (
+TRAPS = (
     *("\t", "\\", "\\\\", "'", "''", '"', "`", "%", "%%", "%s", "%(x)s", ":", ":x", "::int", "\\:"),
     *(";", ";\n", "--", "-- x\n", "# x\n", "/*", "*/", "\n", "\r\n", "\r", "$$", "$1", "$a$"),
     *("{x}", "\\N", "\\n", "\\x41", "E'", "NULL", "\nDELIMITER //\n", "\nGO\n", "\n\\q\n", "\x1a"),
     *("é", "日本", "😀", "\u2028", "\x01", "\x7f", "ß", " ", "  ", "a", "Z"),
 )
 _PIECES = st.one_of(
-    st.sampled_from(_TRAPS),
+    st.sampled_from(TRAPS),
     st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), max_size=4),
 )
 TEXTS = st.lists(_PIECES, max_size=6).map("".join)
@@ -393,7 +393,9 @@ class _Author:
             self.does(f"op.execute({bound})")
         else:
             # A colon would be a parameter of text(): it is tried with bound values.
-            self.does(f"op.execute({start + ' ' + self.literal(value.replace(':', '.'))!r})")
+            self.does(
+                f"op.execute({start + ' ' + literal(self.family, value.replace(':', '.'))!r})"
+            )
 
     def driver_sql(self) -> None:
         table = self.table()
@@ -462,7 +464,8 @@ class _Author:
         name = self.quoted(self.name("tr"))
         text = (
             f"CREATE TRIGGER {name} BEFORE INSERT ON {self.quoted(table.name)} FOR EACH ROW\n"
-            "BEGIN\n  SET @one = 'it''s 5%; yes';\n  SET @two = 1;\nEND"
+            "BEGIN\n  -- it's a comment; really\n  SET @one = 'it''s 5%; yes'; # here\n"
+            '  /* and "here */ SET @two = 1;\nEND'
         )
         table.used.add("<view>")
         self.does(f"op.execute({text!r})", f"op.execute({f'DROP TRIGGER {name}'!r})")
@@ -471,12 +474,13 @@ class _Author:
         """A name as an identifier in a text."""
         return f'"{name}"' if self.family == "postgresql" else f"`{name}`"
 
-    def literal(self, value: str) -> str:
-        """A value as a literal in a text."""
-        escaped = value.replace("'", "''")
-        if self.family == "mysql":
-            escaped = escaped.replace("\\", "\\\\")
-        return f"'{escaped}'"
+
+def literal(family: Family, value: str) -> str:
+    """A value as a literal in a text."""
+    escaped = value.replace("'", "''")
+    if family == "mysql":
+        escaped = escaped.replace("\\", "\\\\")
+    return f"'{escaped}'"
 
 
 _IDS = st.integers(1000, 9000)

@@ -6,6 +6,7 @@ Leaves: `Site`: `upgrade` and `downgrade` by a road of choice, and all its datab
 
 from __future__ import annotations
 
+import difflib
 import itertools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -101,8 +102,15 @@ def compare(sites: Mapping[Road, Site]) -> dict[str, str]:
     for road in others:
         assert dumps[road].keys() == dumps[first].keys(), f"{road} and {first}"
         for name, found in dumps[road].items():
-            # By lines, so that pytest shows the lines that differ.
-            assert found.splitlines() == dumps[first][name].splitlines(), f"{name}: {road}, {first}"
+            differing = difflib.unified_diff(
+                dumps[first][name].splitlines(),
+                found.splitlines(),
+                f"{name} by {first}",
+                f"{name} by {road}",
+                n=1,
+                lineterm="",
+            )
+            assert found == dumps[first][name], "\n".join(differing)
     return dumps[first]
 
 

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from orchestrator.config.flavour import Family
 from servers import RunningServer
 from tests.databases.fresh import fresh_database
-from tests.roads.generated import histories
+from tests.roads.generated import TRAPS, histories, literal
 from tests.roads.history import Revision, lay_out
 from tests.roads.project import Project
 from tests.roads.site import ROADS, Road, Site, compare, full
@@ -67,6 +68,33 @@ def judge(
             compare(roads)
 
     return same_on_all_roads
+
+
+def with_traps(family: Family) -> list[Revision]:
+    """A history with every trap in a comment, a default, a check, as data and in texts."""
+    ups = [
+        "op.create_table('t', sa.Column('id', sa.Integer(), primary_key=True),"
+        " sa.Column('s', sa.Text()), sa.Column('j', sa.JSON()), sa.Column('b', sa.LargeBinary()))"
+    ]
+    for number, trap in enumerate(TRAPS):
+        value = f"a{trap}b"
+        data = {"s": value, "j": {value: [value, None]}, "b": value.encode()}
+        ups += [
+            f"op.add_column('t', sa.Column('c{number}', sa.String(40), server_default={value!r},"
+            f" comment={value if trap != '😀' else ''!r}))",
+            "op.bulk_insert(sa.table('t', sa.column('s', sa.Text()), sa.column('j', sa.JSON()),"
+            f" sa.column('b', sa.LargeBinary())), [{data!r}])",
+            f"op.execute(sa.table('t', sa.column('s')).insert().values(s={value!r}))",
+            f"op.get_bind().exec_driver_sql('INSERT INTO t (s) VALUES (%s)', ({value!r},))",
+        ]
+        if ":" not in value:
+            text = f"INSERT INTO t (s) VALUES ({literal(family, value)})"
+            ups.append(f"op.execute({text!r})")
+    return [Revision(f"{family[0]}1", None, "\n".join(ups), "op.drop_table('t')")]
+
+
+def test_every_trap(judge: Judge) -> None:
+    judge((with_traps("postgresql"), with_traps("mysql")))
 
 
 @bounded(FAST)

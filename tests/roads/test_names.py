@@ -1,4 +1,4 @@
-"""Names of tenants are data: on each road, whatever they hold, they name a place and nothing more."""
+"""Names of tenants are data: whatever they hold, on each road they name a place and no more."""
 
 from __future__ import annotations
 

@@ -214,7 +214,7 @@ def _files(site: Site) -> set[Path]:
 
 
 def test_stocks_own_sql(site: Site, new_site: NewSite, tmp_path: Path) -> None:
-    """What `alembic upgrade head --sql` prints for one bind, run by psql, is what running it does."""
+    """What `alembic upgrade head --sql` prints does in psql what it does without --sql."""
     said = site.project.alembic("-x", "bind=two", "upgrade", "head", "--sql")
     file = tmp_path / "stock.sql"
     file.write_text(said.out, encoding="utf-8")

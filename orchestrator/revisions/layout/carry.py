@@ -209,13 +209,18 @@ class _Carrier:
         return self.source.closure(one.needs)
 
     def _changes_config(self, node: ast.stmt) -> bool:
-        """`config.set_main_option(...)` and its kin, also inside an `if`."""
-        return any(
-            isinstance(one, ast.Call)
-            and isinstance(one.func, ast.Attribute)
-            and one.func.attr in ("set_main_option", "set_section_option")
-            for one in ast.walk(node)
-        ) and not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
+        """`config.set_main_option(...)` and its kin, also inside an `if`; `config.x = ...`."""
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            return False
+        return any(map(self._is_change_of_config, ast.walk(node)))
+
+    def _is_change_of_config(self, node: ast.AST) -> bool:
+        match node:
+            case ast.Call(func=ast.Attribute(attr="set_main_option" | "set_section_option")):
+                return True
+            case ast.Attribute(value=ast.Name(id=name), ctx=ast.Store()):
+                return name in self.source.configs
+        return False
 
     def _import(self, one: Statement) -> None:
         if _is_future(one):

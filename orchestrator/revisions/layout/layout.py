@@ -202,8 +202,13 @@ def _is_in_pyproject(layout: _Layout) -> bool:
 
 
 def _mako(layout: _Layout, migrations: Path, *, sqlmodel: bool) -> None:
-    text = drafts.script_py_mako(sqlmodel=sqlmodel)
-    layout.files.append(_File(migrations / "script.py.mako", text))
+    path = migrations / "script.py.mako"
+    layout.files.append(_File(path, drafts.script_py_mako(sqlmodel=sqlmodel)))
+    if sqlmodel and path.is_file() and "sqlmodel" not in path.read_text(encoding="utf-8"):
+        layout.notes.append(
+            f"{drafts.relative(layout.root, path)} is kept: add the line `import sqlmodel` to it, "
+            "for the types that SQLModel's columns have in new revisions"
+        )
 
 
 def _told(apps: FoundApps) -> str:

@@ -72,7 +72,9 @@ class ModelFinder:
                     notes=tuple(notes),
                     sqlmodel=self._sqlmodel,
                 )
-        packages, modules = self._by_place()
+        packages, modules = self._by_place(self._named)
+        if not packages and not modules:
+            packages, modules = self._by_place((self.root,))
         if not packages and not modules:
             modules = self._tables_anywhere()
         return FoundApps(
@@ -100,10 +102,15 @@ class ModelFinder:
         return False
 
     @cached_property
-    def _starts(self) -> tuple[Path, ...]:
-        # The more specific first: with src on sys.path, src/app/models.py is app.models.
+    def _named(self) -> tuple[Path, ...]:
+        """The folders that the tree puts on sys.path; beside them may stand other projects."""
         found = [path for path in self.paths if path.is_relative_to(self.root) and path.is_dir()]
-        return tuple(dict.fromkeys([*sorted(found, key=lambda one: -len(one.parts)), self.root]))
+        # The more specific first: with src on sys.path, src/app/models.py is app.models.
+        return tuple(sorted(dict.fromkeys(found), key=lambda one: -len(one.parts)))
+
+    @cached_property
+    def _starts(self) -> tuple[Path, ...]:
+        return tuple(dict.fromkeys([*self._named, self.root]))
 
     def _parsed(self, file: Path) -> ast.Module | None:
         if file not in self._asts:
@@ -186,10 +193,10 @@ class ModelFinder:
                     return place.with_name(f"{place.name}.py")
         return None
 
-    def _by_place(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Packages and modules, by where modules called `models` stand."""
+    def _by_place(self, starts: Sequence[Path]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Packages and modules, by where modules called `models` stand below these folders."""
         by_top: dict[str, list[str]] = {}
-        for place in self._models_places():
+        for place in self._models_places(starts):
             dotted = self._dotted(place)
             if dotted:
                 by_top.setdefault(dotted.partition(".")[0], []).append(dotted)
@@ -201,9 +208,9 @@ class ModelFinder:
                 modules += found
         return tuple(packages), tuple(modules)
 
-    def _models_places(self) -> Iterator[Path]:
+    def _models_places(self, starts: Sequence[Path]) -> Iterator[Path]:
         seen: set[Path] = set()
-        for start in self._starts:
+        for start in starts:
             for folder in self._folders(start):
                 for place in (folder / f"{_MODELS}.py", folder / _MODELS):
                     if place not in seen and self._holds_tables(place):

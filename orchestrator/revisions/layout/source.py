@@ -135,6 +135,8 @@ class Source:
             for one in givers:
                 if self.runs(one):
                     raise Unresolved(f"it needs {name}, which runs migrations")
+                if name == "current_app" and one.is_import:
+                    raise Unresolved("it needs current_app, which only Flask's own command has")
                 if one not in found:
                     found.add(one)
                     waiting += one.needs if not one.is_import else ()

@@ -182,6 +182,7 @@ def test_what_the_file_does_besides(tmp_path: Path) -> None:
         fileConfig(config.config_file_name)
         config.set_main_option("sqlalchemy.url", os.environ["APP_DATABASE_URL"])
         config.set_main_option("other", "x")
+        config.compare_type = True
         if not os.getenv("STAGE"):
             raise SystemExit("no stage")
         wait_for_it()
@@ -200,6 +201,7 @@ def test_what_the_file_does_besides(tmp_path: Path) -> None:
         assert gone not in carried.code
     assert left(carried) == {
         "config.set_main_option('other', 'x')": "alembic.ini is not changed from env.py",
+        "config.compare_type = True": "alembic.ini is not changed from env.py",
         "if not os.getenv('STAGE'):": "it would stop commands that need no database",
         "wait_for_it()": "it needs wait_for_it, which is not defined at the top of the file",
     }
@@ -220,3 +222,35 @@ def test_what_cannot_be_adopted_is_refused(tmp_path: Path, argument: str) -> Non
 def test_no_python_at_all(tmp_path: Path) -> None:
     carried = carry("def (", tmp_path / "env_before.py", ModelFinder(tmp_path))
     assert carried.left[0].name == "all of it"
+
+
+def test_flask_migrate(tmp_path: Path) -> None:
+    carried = read(
+        tmp_path,
+        """
+        import logging
+        from flask import current_app
+        logger = logging.getLogger("alembic.env")
+        target_db = current_app.extensions["migrate"].db
+        config.set_main_option("sqlalchemy.url", get_engine_url())
+        if current_app.debug:
+            logger.warning("debug")
+
+        def run_migrations_online():
+            def process_revision_directives(context, revision, directives):
+                if getattr(config.cmd_opts, "autogenerate", False):
+                    if directives[0].upgrade_ops.is_empty():
+                        directives[:] = []
+                        logger.info("No changes in schema detected.")
+            conf_args = current_app.extensions["migrate"].configure_args
+            if conf_args.get("process_revision_directives") is None:
+                conf_args["process_revision_directives"] = process_revision_directives
+            context.configure(connection=None, target_metadata=None, **conf_args)
+        run_migrations_online()
+        """,
+    )
+    assert "current_app" not in carried.code
+    assert left(carried) == {
+        "if current_app.debug:": "it needs current_app, which only Flask's own command has",
+        "**conf_args": "its contents are not written out in the file",
+    }

@@ -75,6 +75,15 @@ def test_apps(tmp_path: Path, files: dict[str, str], expected: dict[str, Any]) -
     assert laid(tmp_path, files)["apps"] == expected
 
 
+def test_the_projects_beside_the_tree_are_not_its_own(tmp_path: Path) -> None:
+    files = {
+        "api/alembic.ini": "[alembic]\nscript_location = alembic\nprepend_sys_path = .\n",
+        "api/api/models.py": MODELS,
+        "web/web/models.py": MODELS,
+    }
+    assert laid(tmp_path, files, "api/alembic.ini")["apps"] == {"modules": ["api.models"]}
+
+
 def test_a_misspelt_installed_app_is_told(tmp_path: Path) -> None:
     (tmp_path / "settings.py").write_text("INSTALLED_APPS = [\n    'apps.usres',\n]\n")
     (tmp_path / "apps/users").mkdir(parents=True)
@@ -158,6 +167,15 @@ def test_sqlmodel_is_imported_by_new_revisions(tmp_path: Path) -> None:
         {"app/models.py": "from sqlmodel import SQLModel\nclass A(SQLModel, table=True): ..."},
     )
     assert "\nimport sqlmodel\n" in (tmp_path / "migrations/script.py.mako").read_text()
+
+
+def test_a_kept_template_without_sqlmodel_is_told(tmp_path: Path) -> None:
+    (tmp_path / "models.py").write_text(
+        "import sqlmodel\nclass A(sqlmodel.SQLModel, table=True): ..."
+    )
+    (tmp_path / "migrations").mkdir()
+    (tmp_path / "migrations/script.py.mako").write_text("")
+    assert any("import sqlmodel" in note for note in lay_out(tmp_path).notes)
 
 
 @pytest.mark.parametrize(

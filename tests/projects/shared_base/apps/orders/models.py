@@ -37,7 +37,7 @@ class Order(Base):
     email: Mapped[str] = mapped_column(String(100), index=True, comment="Where the bill goes")
     status: Mapped[str] = mapped_column(status)
     total: Mapped[Decimal] = mapped_column(Numeric(10, 2), server_default=text("0"))
-    gross: Mapped[Decimal] = mapped_column(Numeric(10, 2), Computed("total * 1.2"))
+    gross: Mapped[Decimal] = mapped_column(Numeric(10, 2), Computed("total * 1.2", persisted=True))
     kind: Mapped[str] = mapped_column(Enum("a", "b", name="kind", schema="types"))
 
 
