@@ -168,7 +168,7 @@ def _cause(one: Standing) -> str:
     text = one.detail
     for name in (one.target.schema, one.target.database):
         text = text.replace(name, "...") if name else text
-    return text
+    return text if len(text) <= _WIDTH else text[: _WIDTH - 3] + "..."
 
 
 def _cohort_words(cohort: Sequence[Standing]) -> str:
