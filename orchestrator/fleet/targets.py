@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import translate
@@ -252,21 +253,23 @@ def _placement(bind: Bind, entry: TenantEntry) -> tuple[Server | None, str | Non
 def shared_places(targets: Sequence[Target]) -> list[Problem]:
     """A problem for every target in the place of another: two histories over one version table."""
     on: dict[tuple[str, str], Callable[[str | None], Place]] = {}
-    placed: list[tuple[Target, Place]] = []
-    counts: dict[Place, int] = {}
     for target in targets:
-        url = target.server.migration_url
-        if url is None:
-            continue
-        server = (target.bind.name, target.server.name)
-        place_of = on.get(server)
-        if place_of is None:
-            place_of = on[server] = places_on(target.bind, url)
-        place = place_of(target.tenant)
-        placed.append((target, place))
-        counts[place] = counts.get(place, 0) + 1
-    if len(counts) == len(placed):
+        name, url = (target.bind.name, target.server.name), target.server.migration_url
+        if name not in on and url is not None:
+            on[name] = places_on(target.bind, url)
+    # Tenants of one bind on one server have different names (`_placed`): only where two binds or
+    # two URLs meet on a server, with one version table, can there be two in one place.
+    meeting = Counter(
+        (place.server, place.version_table) for place in (of(None) for of in on.values())
+    )
+    if all(count == 1 for count in meeting.values()):
         return []
+    placed = [
+        (target, on[name](target.tenant))
+        for target in targets
+        if (name := (target.bind.name, target.server.name)) in on
+    ]
+    counts = Counter(place for _, place in placed)
     return duplicates(
         Claim(target.id, str(target.bind.where), f"binds.{target.bind.name}", place)
         for target, place in placed
