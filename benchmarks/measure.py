@@ -1,0 +1,79 @@
+"""Commands, timed.
+
+Enters: commands that run side by side.  Leaves: the wall time of all, and the memory that the
+largest process took.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+class BenchmarkFailed(Exception):
+    """A contender did not do its work; the message holds the end of what it said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One process. stdin: a file it reads."""
+
+    arguments: Sequence[str]
+    folder: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
+    stdin: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """seconds: wall time. peak: bytes of resident memory, of the largest process; 0 when it is less
+    than this harness takes. out: stdout."""
+
+    seconds: float
+    peak: int
+    out: str
+
+
+def spend(*commands: Command) -> Spent:
+    """Run commands side by side. Raises BenchmarkFailed when one fails."""
+    with tempfile.TemporaryFile("w+") as said:
+        started = time.perf_counter()
+        processes = [_start(command, said.fileno()) for command in commands]
+        ends = [os.wait4(process.pid, 0) for process in processes]
+        seconds = time.perf_counter() - started
+        said.seek(0)
+        out = said.read()
+    for process, command, (_pid, status, _usage) in zip(processes, commands, ends, strict=True):
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            arguments = " ".join(command.arguments[:8])
+            raise BenchmarkFailed(f"{arguments} ended with {process.returncode}:\n{out[-_SHOWN:]}")
+    peak = max(usage.ru_maxrss for *_, usage in ends)
+    # A process inherits the peak of the one that forked it (Linux, fs/exec.c): less is not told.
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return Spent(seconds, peak * 1024 if peak > own else 0, out)
+
+
+_SHOWN = 3000
+
+
+def _start(command: Command, out: int) -> subprocess.Popen[bytes]:
+    stdin = command.stdin.open("rb") if command.stdin else None
+    try:
+        return subprocess.Popen(
+            command.arguments,
+            cwd=command.folder,
+            env={**os.environ, **command.environment},
+            stdin=stdin or subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+        )
+    finally:
+        if stdin is not None:
+            stdin.close()
