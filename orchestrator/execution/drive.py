@@ -189,10 +189,21 @@ def _replay(session: Session, trip: _Trip, group: Sequence[PlanStep]) -> Outcome
             if error.kept
             else ""
         )
+        culprit, where = _culprit(group, error.statement)
         failure = Failure(
-            error.message, step.step.revision, str(step.step.file), error.statement, kept
+            error.message, culprit.step.revision, where, error.statement.strip(), kept
         )
         return trip.outcome("failed", failure)
     for one in group:
         trip.advance(one.step.revision)
     return None
+
+
+def _culprit(group: Sequence[PlanStep], statement: str) -> tuple[PlanStep, str]:
+    """The step that a refused statement belongs to, and its place: file:line."""
+    for one in group:
+        for segment in one.recording.segments:
+            for text, line in zip(segment.statements, segment.lines, strict=False):
+                if line and text.rstrip().rstrip(";") == statement.rstrip().rstrip(";"):
+                    return one, f"{one.step.file}:{line}"
+    return group[0], str(group[0].step.file)

@@ -76,9 +76,18 @@ def _compare(
     if reasons:
         return (), tuple(LiveReason(name, _shown(where), detail) for name, where, detail in reasons)
     return tuple(
-        Segment(tuple(text for text, _where in segment.statements), segment.transactional)
+        Segment(
+            tuple(text for text, _where in segment.statements),
+            segment.transactional,
+            tuple(_line(where) for _text, where in segment.statements),
+        )
         for segment in one.segments
     ), ()
+
+
+def _line(where: str) -> int:
+    number = where.rpartition(":")[2]
+    return int(number) if number.isdigit() else 0
 
 
 def _difference(one: RecordedStep, other: RecordedStep) -> tuple[tuple[str, str, str], ...]:

@@ -233,8 +233,8 @@ class _Kept:
                 step.revision,
                 step.direction,
                 tuple(
-                    Segment(tuple(map(_text, statements)), bool(transactional))
-                    for transactional, statements in data["segments"]
+                    Segment(tuple(map(_text, texts)), bool(transactional), tuple(map(int, lines)))
+                    for transactional, texts, lines in data["segments"]
                 ),
                 tuple(
                     LiveReason(_text(name), self._shown(_text(where)), _text(detail))
@@ -260,7 +260,9 @@ class _Kept:
         self._unchanged[name] = True
         self._new[key] = {
             "inputs": name,
-            "segments": [[one.transactional, one.statements] for one in recording.segments],
+            "segments": [
+                [one.transactional, one.statements, one.lines] for one in recording.segments
+            ],
             "types": types,
             "live": [[one.name, self._plain(one.where), one.detail] for one in recording.live],
         }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Literal
@@ -44,10 +44,13 @@ class Segment:
 
     Statement texts are exactly what the driver sends, without a trailing semicolon. Bytes that are
     not UTF-8 (binary literals on MySQL) are surrogate escapes: encode with "surrogateescape".
+    lines: the line of the revision file that sent each statement, for whoever must repair one; they
+    are no part of what a segment is.
     """
 
     statements: tuple[str, ...]
     transactional: bool = True
+    lines: tuple[int, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
