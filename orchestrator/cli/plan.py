@@ -165,7 +165,8 @@ class _Printer:
     def _step(self, one: PlanStep, width: int, marks: Sequence[str]) -> None:
         step = one.step
         what = "live" if one.live else plural(one.statements, "statement")
-        say(f"    {step.revision:<{width}}  {step.message}  ({what})")
+        message = f"{step.message}  " if step.message else ""
+        say(f"    {step.revision:<{width}}  {message}({what})")
         for reason in one.recording.live:
             say(f"        live: {reason.name}, {reason.where}: {reason.detail}")
         for mark in marks:

@@ -42,7 +42,7 @@ def test_live_revisions_are_listed(project: SmallProject) -> None:
     assert "main: 2 of 3 revisions live" in said.out
     assert "m3 (upgrade)" in said.out
     assert "m2 (downgrade)" in said.out
-    assert "reads-result, migrations/versions/main/m3.py:8: " in said.out
+    assert "reads-result, migrations/versions/main/m3.py:9: " in said.out
     assert "m1" not in said.out
     assert "audit: 0 of 1 revision live" in said.out
 

@@ -34,7 +34,7 @@ def fleet(tmp_path: Path, pg_database: DatabaseFactory) -> tuple[SmallProject, U
         """,
     )
     project.revision("main", "m1", 'op.execute("CREATE TABLE customers (id int)")')
-    project.revision("shop", "s1", 'op.execute("CREATE TABLE items (id int, name text, old text)")')
+    project.revision("shop", "s1", 'op.execute("CREATE TABLE items (id int, name text, was text)")')
     project.revision(
         "shop",
         "s2",
@@ -42,16 +42,16 @@ def fleet(tmp_path: Path, pg_database: DatabaseFactory) -> tuple[SmallProject, U
         'op.execute(f"INSERT INTO items (id) VALUES ({count + 1})")',
         after="s1",
     )
-    project.revision("shop", "s3", 'op.drop_column("items", "old")', after="s2")
+    project.revision("shop", "s3", 'op.drop_column("items", "was")', after="s2")
     return project, url
 
 
 def versions(url: URL) -> dict[str, str]:
     """The revision of each tenant that has one."""
-    found = {}
+    found: dict[str, str] = {}
     for tenant in TENANTS:
         if rows(url, f"SELECT to_regclass('{tenant}.alembic_version')")[0][0]:
-            found.update({tenant: one for (one,) in rows(url, f"TABLE {tenant}.alembic_version")})
+            ((found[tenant],),) = rows(url, f"TABLE {tenant}.alembic_version")
     return found
 
 
@@ -65,7 +65,7 @@ def test_a_plan_is_told(fleet: tuple[SmallProject, URL]) -> None:
     assert "3 targets, 3 to be created, base -> s3" in said.out
     assert "targets: shop/acme, shop/globex, shop/initech" in said.out
     assert "live: reads-result, migrations/versions/shop/s2.py:9: " in said.out
-    assert "DESTRUCTIVE: drops a column: ALTER TABLE items DROP COLUMN old" in said.out
+    assert "DESTRUCTIVE: drops a column: ALTER TABLE items DROP COLUMN was" in said.out
     assert "CREATE TABLE customers" not in said.out
     assert (
         "plan: 4 targets to change, 4 revisions, 1 live, 1 destructive; digest sha256:"

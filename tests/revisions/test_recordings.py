@@ -269,6 +269,41 @@ def test_a_callback_makes_every_step_live(tmp_path: Path) -> None:
         assert reasons[0].where.endswith("env.py")
 
 
+ENUM = """
+def upgrade():
+    op.create_table("t{}", sa.Column("mood", sa.Enum("good", "bad", name="mood")))
+"""
+
+
+def test_a_type_is_made_once_in_a_path(tmp_path: Path) -> None:
+    """Alembic remembers the types that a run has made: what a step writes depends on those before.
+
+    r1 and r3 have columns of one enum. A run from base makes it in r1; a run from r2 in r3, as
+    stock Alembic does.
+    """
+    root = make_project(tmp_path, [ENUM.format(1), PLAIN, ENUM.format(3), PLAIN])
+    whole, rest = wanted(root, ["r1", "r2", "r3", "r4"]), wanted(root, ["r3", "r4"])
+    for asked in ((whole, rest), (rest, whole)):
+        found, made = compiled(root, *asked)
+        assert len(made) == (2 if asked == (whole, rest) else 0)
+        by_length = sorted(found, key=len)
+        makes = [
+            [any("CREATE TYPE" in text for text in statements(one.recording)) for one in path]
+            for path in by_length
+        ]
+        assert makes == [[True, False], [True, False, False, False]]
+
+
+def test_only_the_end_of_a_path_with_types_is_recorded(tmp_path: Path) -> None:
+    """What Alembic remembers is kept too: a new revision at the end knows of the type in r1."""
+    root = make_project(tmp_path, [ENUM.format(1), PLAIN, ENUM.format(3)])
+    compiled(root, wanted(root, ["r1", "r2"]))
+    found, made = compiled(root, wanted(root, ["r1", "r2", "r3"]))
+    assert made == ["postgresql-16 1"]
+    (text,) = statements(found[0][2].recording)
+    assert text.split()[:3] == ["CREATE", "TABLE", "t3"]
+
+
 def test_several_runs_share_the_folder(tmp_path: Path) -> None:
     root = make_project(tmp_path, [PLAIN, LIVE])
     steps = wanted(root, ["r1", "r2"])
