@@ -12,9 +12,10 @@ from sqlalchemy.engine import Engine
 
 from orchestrator.config import Config
 from orchestrator.config.load import load_config
-from orchestrator.fleet.state import BATCH, read_state, read_states
+from orchestrator.fleet.state import read_state, read_states
 from orchestrator.fleet.targets import all_targets
 from orchestrator.fleet.types import State, Target
+from orchestrator.fleet.version_tables import BATCH
 from servers import RunningServer
 from tests.cli.small import rows, shown
 from tests.conftest import DatabaseFactory
