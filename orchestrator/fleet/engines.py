@@ -49,6 +49,9 @@ def make_engine(url: URL, search_path: Sequence[str] = ()) -> Engine:
         arguments["connect_timeout"] = CONNECT_SECONDS
     if family == "postgresql" and "application_name" not in url.query:
         arguments["application_name"] = "orchestrator"
+    if url.get_driver_name() == "pymysql" and url.password is not None:
+        # PyMySQL would send it as Latin-1, where servers and their own clients mean UTF-8.
+        arguments["password"] = str(url.password).encode()
     try:
         engine = create_engine(url, poolclass=NullPool, connect_args=arguments)
     except (NoSuchModuleError, ImportError) as error:
