@@ -70,6 +70,25 @@ def judge(
     return same_on_all_roads
 
 
+# A server keeps the text of a routine as it was sent, comments and all.
+_ROUTINES: dict[Family, str] = {
+    "postgresql": """\
+CREATE FUNCTION f() RETURNS text LANGUAGE plpgsql AS $it$
+BEGIN
+  -- it's 100%; "really"
+  RETURN E'\\\\a' || 'b;c' /* and 'here */;
+END
+$it$""",
+    "mysql": """\
+CREATE FUNCTION f() RETURNS TEXT DETERMINISTIC
+BEGIN
+  -- it's 100%; "really"
+  # and `here
+  RETURN CONCAT('\\\\a', 'b;c' /* and 'here */, "it's");
+END;""",
+}
+
+
 def with_traps(family: Family) -> list[Revision]:
     """A history with every trap in a comment, a default, a check, as data and in texts."""
     ups = [
@@ -90,7 +109,9 @@ def with_traps(family: Family) -> list[Revision]:
         if ":" not in value:
             text = f"INSERT INTO t (s) VALUES ({literal(family, value)})"
             ups.append(f"op.execute({text!r})")
-    return [Revision(f"{family[0]}1", None, "\n".join(ups), "op.drop_table('t')")]
+    ups.append(f"op.execute({_ROUTINES[family]!r})")
+    down = "op.execute('DROP FUNCTION f')\nop.drop_table('t')"
+    return [Revision(f"{family[0]}1", None, "\n".join(ups), down)]
 
 
 def test_every_trap(judge: Judge) -> None:
