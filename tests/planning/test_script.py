@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.config import Flavour
-from  import Place
 from orchestrator.planning.script import write_script
+from orchestrator.planning.statements import Place
 from orchestrator.revisions.types import Direction, Recording, Segment, Step, VersionChange
 
 PG = Place("main", Flavour("postgresql", (16,)))
