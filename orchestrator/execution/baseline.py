@@ -78,6 +78,8 @@ def _failed(path: Path, line: int, what: str, todo: str = "Correct the file.") -
 
 # What pg_dump writes around a dump since its releases of August 2025, against injected commands.
 _RESTRICT = re.compile(r"\\(un)?restrict( \S+)?\s*")
+# What pg_dump 17 and later set to its default: a server older than that does not know the name.
+_NEWER = "SET transaction_timeout = 0;"
 _META = re.compile(r"\\[a-z]\w*")
 _COPY = re.compile(r"COPY .+ FROM stdin.*;\s*", re.IGNORECASE)
 
@@ -97,7 +99,7 @@ def postgresql_parts(text: str, path: Path) -> Iterator[Part]:
             data = "".join(f"{row}\n" for row in _copied(lines))
             yield Part(number, line, data)
             gathered, start = [], number + data.count("\n") + 2
-        elif _RESTRICT.fullmatch(line):
+        elif _RESTRICT.fullmatch(line) or line == _NEWER:
             gathered.append("")
         elif _META.match(line):
             command = line.split()[0]
