@@ -37,7 +37,7 @@ def compare(
     """
     if against is not None:
         return _compare_at(
-            project, against, wanted, drop_unowned, _neighbours(project, against), read_only=True
+            project, against, wanted, drop_unowned, neighbours(project, against), read_only=True
         )
     with scratch_at(project, bind) as target:
         return _compare_at(project, target, wanted, drop_unowned)
@@ -83,7 +83,7 @@ _READ_ONLY = {
 }
 
 
-def _neighbours(project: Project, target: Target) -> frozenset[str]:
+def neighbours(project: Project, target: Target) -> frozenset[str]:
     """The tables that other binds keep in the same database and schema."""
     place = _place(target)
     names = {

@@ -17,7 +17,7 @@ from tests.roads.history import Revision, lay_out
 from tests.roads.project import Project
 from tests.roads.site import ROADS, Road, Site, compare, full
 
-FAST, SLOW = 2, 15
+FAST, SLOW = 1, 15
 
 DATABASES = """\
 binds:
