@@ -28,6 +28,7 @@ from orchestrator.config import Bind
 from orchestrator.config.load import find_config, load_config
 from orchestrator.errors import OrchestratorError, Problem, UsageError
 from orchestrator.execution.apply import ensure_version_table
+from orchestrator.execution.comparison import neighbours
 from orchestrator.execution.project import Project
 from orchestrator.execution.provision import ensure_exists
 from orchestrator.execution.scripting import record_paths, script_flavours, target_script
@@ -111,6 +112,11 @@ class _Command:
     def writes_tables(self) -> bool:
         """Whether the target must be there: created where the bind allows it."""
         return self.name in ("upgrade", "stamp", "ensure_version")
+
+    @property
+    def compares(self) -> bool:
+        """Whether it looks at the tables that stand in a target."""
+        return self.name in ("revision", "check")
 
     @property
     def autogenerates(self) -> bool:
@@ -238,7 +244,10 @@ class _Stock:
     def _one(self, target: Target) -> None:
         """Run the command on one target, with options of its own."""
         options = self.project.options(
-            target.bind, target.schema, drop_unowned="drop-tables" in _x_names()
+            target.bind,
+            target.schema,
+            drop_unowned="drop-tables" in _x_names(),
+            hidden=neighbours(self.project, target) if self.command.compares else (),
         )
         self.project.config.require(binds=[target.bind.name])
         if self.command.writes_tables:

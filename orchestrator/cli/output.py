@@ -15,7 +15,9 @@ from orchestrator.errors import Problem
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-# Up to the last @, because a password that nobody encoded may hold one too.
+# As SQLAlchemy writes URLs: it leaves spaces as they are.
+_SPACED_PASSWORD = re.compile(r"(?P<head>[a-z0-9+]+://[^:/@\n]*):[^:/@\n]*@", re.IGNORECASE)
+# As people do: up to the last @, because a password that nobody encoded may hold one too.
 _URL_PASSWORD = re.compile(r"(?P<head>[a-z0-9+]+://[^\s:/@]*):[^\s]+@", re.IGNORECASE)
 _QUERY_PASSWORD = re.compile(r"(?P<head>[?&][a-z_]*pass(?:word|wd)?=)[^&\s\"']+", re.IGNORECASE)
 _SHORTEST_SECRET = 6
@@ -52,6 +54,7 @@ def redact(text: str) -> str:
     """The text with every password blotted out: known ones, and what stands in a URL."""
     for secret in sorted(_secrets, key=len, reverse=True):
         text = text.replace(secret, "***")
+    text = _SPACED_PASSWORD.sub(r"\g<head>:***@", text)
     text = _URL_PASSWORD.sub(r"\g<head>:***@", text)
     return _QUERY_PASSWORD.sub(r"\g<head>***", text)
 

@@ -6,7 +6,7 @@ loaded once; and Jobs, ready to be applied.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 
@@ -84,15 +84,21 @@ class Project:
         return self.histories([bind])[bind]
 
     def options(
-        self, bind: Bind, schema: str | None, *, drop_unowned: bool = False
+        self,
+        bind: Bind,
+        schema: str | None,
+        *,
+        drop_unowned: bool = False,
+        hidden: Collection[str] = (),
     ) -> dict[str, object]:
-        """configure()'s keyword arguments for one target of a bind."""
+        """configure()'s keyword arguments for one target of a bind; hidden: more tables that are
+        never compared."""
         return configure_options(
             bind,
             schema,
             self.environment,
             self.models.of(bind.name),
-            hidden=hidden_tables(self.config),
+            hidden=hidden_tables(self.config).union(hidden),
             drop_unowned=drop_unowned,
         )
 

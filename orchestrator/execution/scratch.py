@@ -10,6 +10,8 @@ clock in hexadecimal seconds.  Its maker keeps a session on it (PostgreSQL) or i
 
 from __future__ import annotations
 
+import os
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -20,15 +22,19 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from orchestrator.config import Bind, Family, Server
 from orchestrator.errors import DatabaseError, Problem
 from orchestrator.execution.apply import apply
+from orchestrator.execution.baseline import load_baseline
 from orchestrator.execution.project import Project
-from orchestrator.fleet.engines import failed_state, first_line, make_engine
+from orchestrator.fleet.engines import first_line, make_engine
 from orchestrator.fleet.names import SCRATCH_PREFIX
 from orchestrator.fleet.types import Target
 
 PREFIX = SCRATCH_PREFIX
 GRACE_SECONDS = 60
 SCRATCH_TENANT = "scratch"
-LOOPBACK = frozenset({None, "", "localhost", "127.0.0.1", "::1"})
+LOOPBACK = frozenset({"", "localhost", "::1"})
+
+# Exactly what _database() writes: somebody's own database of a similar name stays.
+_OURS = re.compile(PREFIX + "([0-9a-f]{8})_[0-9a-f]{8}")
 
 
 @contextmanager
@@ -91,7 +97,7 @@ def scratch_url(project: Project, bind: Bind) -> URL:
     config.require(binds=[bind.name])
     for server in bind.servers.values():
         url = server.migration_url
-        if url is not None and url.host in LOOPBACK:
+        if url is not None and on_loopback(url):
             return _admin(url, url_family(url))
     raise DatabaseError(
         Problem(
@@ -103,6 +109,23 @@ def scratch_url(project: Project, bind: Bind) -> URL:
             "a target that is at head: --against TARGET.",
         )
     )
+
+
+def on_loopback(url: URL) -> bool:
+    """Whether every host that a URL leads to is this machine.
+
+    libpq takes hosts from the URL's parameters too, and from PGHOST when there is none (PostgreSQL
+    18 manual, 32.1.2 and 32.15); a host that starts with a slash is a socket of this machine.
+    """
+    named = [url.host] if url.host else []
+    if url.get_backend_name() == "postgresql":
+        if "service" in url.query:
+            return False  # its file may name any host
+        for parameter in ("host", "hostaddr"):
+            named += url.normalized_query.get(parameter, ())
+        named = named or [os.environ.get("PGHOSTADDR") or os.environ.get("PGHOST") or ""]
+    hosts = (host.strip() for text in named for host in text.split(","))
+    return all(host in LOOPBACK or host.startswith(("/", "127.")) for host in hosts)
 
 
 def url_family(url: URL) -> Family:
@@ -146,7 +169,6 @@ def _database(admin: URL, bind: Bind) -> Iterator[str]:
                     stack.enter_context(holder.connect())
                 yield name
             finally:
-                stack.callback(engine.dispose)
                 _drop(connection, name, postgresql)
     finally:
         engine.dispose()
@@ -179,10 +201,9 @@ def _sweep(connection: Connection, postgresql: bool) -> None:
         )
     parameters = (PREFIX,) if postgresql else (PREFIX, PREFIX)
     for name in connection.exec_driver_sql(query, parameters).scalars().all():
-        made, _, tail = name.removeprefix(PREFIX).partition("_")
-        with suppress(ValueError):
-            if int(tail, 16) >= 0 and now - int(made, 16) > GRACE_SECONDS:
-                _drop(connection, name, postgresql)
+        made = _OURS.fullmatch(name)
+        if made is not None and now - int(made[1], 16) > GRACE_SECONDS:
+            _drop(connection, name, postgresql)
 
 
 def _prepare(target: Target, url: URL) -> None:
@@ -197,49 +218,14 @@ def _prepare(target: Target, url: URL) -> None:
                 quoted = connection.dialect.identifier_preparer.quote_identifier(target.schema)
                 connection.exec_driver_sql(f"CREATE SCHEMA {quoted}", ())
             if bind.baseline is not None:
-                _load_baseline(connection, bind)
-    except (DBAPIError, OSError) as error:
-        text = first_line(error) if isinstance(error, DBAPIError) else str(error)
-        state = failed_state(error).kind if isinstance(error, DBAPIError) else "unreadable"
+                load_baseline(connection, bind.baseline)
+    except DBAPIError as error:
         raise DatabaseError(
             Problem(
-                f"the scratch database could not be prepared ({state}): {text}",
-                where=str(bind.baseline or bind.where),
-                key=f"binds.{bind.name}.baseline" if bind.baseline else "",
+                f"the scratch database could not be prepared: {first_line(error)}",
+                where=str(bind.where),
+                key=f"binds.{bind.name}",
             )
         ) from error
     finally:
         engine.dispose()
-
-
-def _load_baseline(connection: Connection, bind: Bind) -> None:
-    assert bind.baseline is not None
-    text = bind.baseline.read_text(encoding="utf-8")
-    driver = connection.connection.dbapi_connection
-    assert driver is not None
-    if connection.dialect.name == "postgresql":
-        with driver.cursor() as cursor:  # type: ignore[attr-defined]
-            cursor.execute(text)
-        return
-    # PyMySQL sends several statements in one call only when the session allows it (MySQL 8.4 C API,
-    # COM_SET_OPTION is not in PyMySQL: so the statements are told apart here).
-    for statement in split_statements(text):
-        connection.exec_driver_sql(statement.replace("%", "%%"), ())
-
-
-def split_statements(text: str) -> list[str]:
-    """Tell the statements of a dump apart, at semicolons that end a line outside a DELIMITER block
-    (what mysqldump and mariadb-dump write)."""
-    statements, lines, delimiter = [], [], ";"
-    for line in text.splitlines():
-        if line.upper().startswith("DELIMITER "):
-            delimiter = line.split(None, 1)[1].strip()
-            continue
-        lines.append(line)
-        if line.rstrip().endswith(delimiter):
-            statement = "\n".join(lines).strip().removesuffix(delimiter).strip()
-            if statement:
-                statements.append(statement)
-            lines = []
-    rest = "\n".join(lines).strip()
-    return [*statements, rest] if rest else statements

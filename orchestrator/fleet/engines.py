@@ -72,7 +72,11 @@ def connect_arguments(url: URL) -> dict[str, Any]:
     given: dict[str, Any] = {"connect_timeout": CONNECT_SECONDS}
     if url.get_backend_name() == "postgresql":
         given["application_name"] = "orchestrator"
-    return {name: value for name, value in given.items() if name not in url.query}
+    given = {name: value for name, value in given.items() if name not in url.query}
+    if url.get_driver_name() == "pymysql" and url.password is not None:
+        # PyMySQL would send it as Latin-1, where servers and their own clients mean UTF-8.
+        given["password"] = str(url.password).encode()
+    return given
 
 
 @contextmanager

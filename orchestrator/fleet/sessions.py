@@ -228,7 +228,7 @@ def open_session(url: URL) -> Session:
     dialect = url.get_dialect()()
     driver = dialect.import_dbapi()
     arguments, named = dialect.create_connect_args(url)
-    named = {**connect_arguments(url), **named}
+    named = {**named, **connect_arguments(url)}
     try:
         if url.get_backend_name() == "postgresql":
             named.setdefault("client_encoding", "utf8")

@@ -21,6 +21,7 @@ from orchestrator.revisions.types import Direction, Recording, Segment, Step
 
 _BEGIN = ("BEGIN;", "START TRANSACTION;")
 _COMMIT = "COMMIT;"
+_CLIENT = "--default-character-set=utf8mb4 --comments"
 
 Recordings = Mapping[tuple[str, Direction], Recording]
 
@@ -38,7 +39,7 @@ def write_script(
     title: one line for the reader, without line breaks. new_version_table: the script starts from
     base, so it makes the version table first. Every step must be compiled.
     """
-    dialect = _POSTGRESQL if place.flavour.family == "postgresql" else _MYSQL
+    dialect = _DIALECTS[place.flavour.name]
     blocks = [*dialect.opening(place, title)]
     if new_version_table:
         blocks.extend(dialect.step([], [create_version_table(place)]))
@@ -136,7 +137,7 @@ class _PostgreSQL(_Dialect):
 class _MySQL(_Dialect):
     def opening(self, place: Place, title: str) -> Iterator[str]:
         client = place.flavour.name
-        yield f"-- {title}\n-- Run it with: {client} --default-character-set=utf8mb4 < THIS_FILE"
+        yield f"-- {title}\n-- Run it with: {client} {_CLIENT} < THIS_FILE"
         yield "SET NAMES utf8mb4;"
         if place.database is not None:
             if place.create:
@@ -163,10 +164,27 @@ class _MySQL(_Dialect):
         yield _COMMIT
 
 
+class _MariaDB(_MySQL):
+    def statement(self, text: str) -> str:
+        """The client takes comments out, unless it is started with --comments; in a routine or a
+        trigger they are part of what the server keeps. In a quoted text it leaves them."""
+        tokens = _MYSQL_TOKENS.finditer(text)
+        if _ROUTINE.match(text) and any(token["comment"] for token in tokens):
+            escaped = text.rstrip().replace("\\", "\\\\").replace("'", "''")
+            return super().statement(f"EXECUTE IMMEDIATE '{escaped}'")
+        return super().statement(text)
+
+
+_ROUTINE = re.compile(
+    r"""\s* CREATE \s+ (?:OR \s+ REPLACE \s+)? (?:DEFINER \s* = \s* \S+ \s+)? (?:AGGREGATE \s+)?
+        (?:TRIGGER | PROCEDURE | FUNCTION | EVENT) \b""",
+    re.IGNORECASE | re.VERBOSE,
+)
+
 # Quoted texts, and what quotes stand in without beginning one (MySQL 8.4 manual, 11.1.1, 11.7).
 _MYSQL_TOKENS = re.compile(
     r"""(?P<text>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")
-      | `[^`]*` | (?:--\s|\#)[^\n]* | /\*(?!!).*?\*/
+      | `[^`]*` | (?P<comment>(?:--\s|\#)[^\n]* | /\*(?!!).*?\*/)
     """,
     re.DOTALL | re.VERBOSE,
 )
@@ -188,8 +206,11 @@ def _with_returns(text: str) -> str:
     )
 
 
-_POSTGRESQL = _PostgreSQL()
-_MYSQL = _MySQL()
+_DIALECTS: Mapping[str, _Dialect] = {
+    "postgresql": _PostgreSQL(),
+    "mysql": _MySQL(),
+    "mariadb": _MariaDB(),
+}
 
 _ENDING = re.compile(r"[\s;]*\Z")
 

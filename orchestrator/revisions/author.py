@@ -18,6 +18,7 @@ from alembic.script import Script
 from alembic.util import CommandError, rev_id
 from sqlalchemy import inspect
 from sqlalchemy.engine import Connection
+from sqlalchemy.schema import DefaultClause
 
 from orchestrator.discovery.types import MetaDataSet
 from orchestrator.errors import HistoryError, Problem
@@ -207,8 +208,15 @@ def describe(diff: Any) -> str:
     if kind in ("add_column", "remove_column"):
         return f"{words} {rest[1]}.{rest[2].name}"
     if kind.startswith("modify_") and len(rest) >= 6:
-        return f"{words} of {rest[1]}.{rest[2]}: {rest[-2]!s} -> {rest[-1]!s}"
+        return f"{words} of {rest[1]}.{rest[2]}: {_value(rest[-2])} -> {_value(rest[-1])}"
     element = rest[0]
     table = getattr(getattr(element, "table", None), "key", None)
     name = getattr(element, "name", None) or type(element).__name__
     return f"{words} {name}" + (f" on {table}" if table else "")
+
+
+def _value(value: Any) -> str:
+    """A default, type or comment as SQL has it; SQLAlchemy shows defaults as Python objects."""
+    if isinstance(value, DefaultClause):
+        value = value.arg
+    return str(value)

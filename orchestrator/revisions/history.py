@@ -6,6 +6,7 @@ values (`Step`), and hands out the functions that Alembic's MigrationContext run
 
 from __future__ import annotations
 
+import re
 import traceback
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -23,6 +24,9 @@ from orchestrator.config import Bind, Config
 from orchestrator.errors import HistoryError, Problem
 from orchestrator.revisions.tree import base_script_directory, bind_script_directory
 from orchestrator.revisions.types import Direction, Step, VersionChange
+
+# As Alembic reads "+1", "ae10-2" and "branch@head-1" (alembic/script/revision.py).
+_RELATIVE = re.compile(r"[+-]\d+$")
 
 MigrationsFunction = Callable[[Any, Any], Iterable[RevisionStep | StampStep]]
 
@@ -51,6 +55,8 @@ class History:
 
     def knows(self, revision: str) -> bool:
         """Whether a full revision id is in this history."""
+        if not revision:
+            return False  # Alembic asserts that there is one
         try:
             return any(
                 script is not None and script.revision == revision
@@ -68,11 +74,15 @@ class History:
 
         A relative symbol means something everywhere.
         """
-        if revision.startswith(("+", "-")) or revision in ("head", "heads", "base"):
+        branch, at, symbol = _RELATIVE.sub("", revision).rpartition("@")
+        if not revision or (at and not branch):
+            return False
+        if symbol in ("", "head"):
+            symbol = "heads"  # "head" is refused where there are several; that is told later
+        if not at and symbol in ("heads", "base"):
             return True
-        anchor = revision.rsplit("+", 1)[0].rsplit("-", 1)[0] if "@" not in revision else revision
         try:
-            self.script.get_revisions(anchor if anchor else revision)
+            self.script.get_revisions(f"{branch}{at}{symbol}")
         except CommandError:
             return False
         return True

@@ -17,7 +17,7 @@ from tests.roads.history import Revision, lay_out
 from tests.roads.project import Project
 from tests.roads.site import ROADS, Road, Site, compare, full
 
-FAST, SLOW = 2, 15
+FAST, SLOW = 1, 15
 
 DATABASES = """\
 binds:
@@ -70,6 +70,26 @@ def judge(
     return same_on_all_roads
 
 
+# A server keeps the text of a routine as it was sent, comments and all. (MySQL's own client puts
+# a space behind each */ and nothing stops it: that one character is not tried.)
+_ROUTINES: dict[Family, str] = {
+    "postgresql": """\
+CREATE FUNCTION f() RETURNS text LANGUAGE plpgsql AS $it$
+BEGIN
+  -- it's 100%; "really"
+  RETURN E'\\\\a' || 'b;c' /* and 'here */;
+END
+$it$""",
+    "mysql": """\
+CREATE FUNCTION f() RETURNS TEXT DETERMINISTIC
+BEGIN
+  -- it's 100%; "really"
+  # and `here
+  RETURN CONCAT('\\\\a', 'b;c', "it's");
+END;""",
+}
+
+
 def with_traps(family: Family) -> list[Revision]:
     """A history with every trap in a comment, a default, a check, as data and in texts."""
     ups = [
@@ -90,7 +110,9 @@ def with_traps(family: Family) -> list[Revision]:
         if ":" not in value:
             text = f"INSERT INTO t (s) VALUES ({literal(family, value)})"
             ups.append(f"op.execute({text!r})")
-    return [Revision(f"{family[0]}1", None, "\n".join(ups), "op.drop_table('t')")]
+    ups.append(f"op.execute({_ROUTINES[family]!r})")
+    down = "op.execute('DROP FUNCTION f')\nop.drop_table('t')"
+    return [Revision(f"{family[0]}1", None, "\n".join(ups), down)]
 
 
 def test_every_trap(judge: Judge) -> None:

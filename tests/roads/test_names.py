@@ -81,7 +81,7 @@ def site(tmp_path: Path) -> NewSite:
     return new
 
 
-@pytest.mark.parametrize("tenancy", ["schema", "database"])
+@pytest.mark.parametrize("tenancy", ["schema", pytest.param("database", marks=pytest.mark.slow)])
 def test_postgresql(
     site: NewSite, pg_database: DatabaseFactory, postgres: RunningServer, tenancy: str
 ) -> None:

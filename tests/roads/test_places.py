@@ -196,7 +196,7 @@ _WIDER = (
 )
 
 
-@pytest.mark.parametrize("width", [64, 128])
+@pytest.mark.parametrize("width", [64, pytest.param(128, marks=pytest.mark.slow)])
 def test_long_ids(
     new_site: NewSite, any_database: DatabaseFactory, any_server: RunningServer, width: int
 ) -> None:
