@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from benchmarks import django_peer
 from benchmarks.fleets import administrator
 from benchmarks.history import revision_id
-from benchmarks.measure import BenchmarkFailed, spend
+from benchmarks.measure import BenchmarkFailed, Spent
 from benchmarks.site import Site
 
 Tenants = Sequence[str]
@@ -26,23 +26,28 @@ Tenants = Sequence[str]
 class Lap:
     """One timed run.
 
-    seconds: wall time of the whole run. startup: the part of it that does not grow with the
-    tenants. targets: how many tenants it worked on. peak: bytes, of its largest process.
+    spent: the whole run. startup and startup_cpu: seconds of it that do not grow with the tenants.
+    targets: how many tenants it worked on.
     """
 
-    seconds: float
-    startup: float
+    spent: Spent
     targets: int
-    peak: int
+    startup: float = 0.0
+    startup_cpu: float = 0.0
 
     @property
     def each(self) -> float:
         """Seconds a target, beyond start-up."""
-        return max(self.seconds - self.startup, 0.0) / self.targets
+        return max(self.spent.seconds - self.startup, 0.0) / self.targets
 
     def of_fleet(self, size: int) -> float:
         """Seconds that a fleet of this size takes, its start-up once."""
         return self.startup + self.each * size
+
+    def cpu_of_fleet(self, size: int) -> float:
+        """The same in processor seconds, the server's included."""
+        each = max(self.spent.cpu - self.startup_cpu, 0.0) / self.targets
+        return self.startup_cpu + each * size
 
 
 @dataclass(frozen=True)
@@ -56,32 +61,38 @@ class Contender:
 
 def _orchestrator(site: Site, tenants: Tenants) -> Lap:
     site.name_tenants(tenants)
-    spent = spend(site.orchestrator("upgrade", "--all"))
+    spent = site.spend(site.orchestrator("upgrade", "--all"))
     site.name_tenants(tenants[:1])
     # The same command on one target that has nothing to do.
-    startup = spend(site.orchestrator("upgrade", "--all"))
+    startup = site.spend(site.orchestrator("upgrade", "--all"))
     site.name_tenants(site.tenants)
-    return Lap(spent.seconds, startup.seconds, len(tenants), spent.peak)
+    return Lap(spent, len(tenants), startup.seconds, startup.cpu)
 
 
 def _command_line(site: Site, tenants: Tenants) -> Lap:
     laps = [
-        spend(
+        site.spend(
             site.python(
                 "-m", "alembic", "-x", f"tenant={tenant}", "upgrade", "head", folder="plain"
             )
         )
         for tenant in tenants
     ]
-    return Lap(sum(one.seconds for one in laps), 0.0, len(laps), max(one.peak for one in laps))
+    whole = Spent(
+        sum(one.seconds for one in laps),
+        sum(one.cpu for one in laps),
+        max(one.peak for one in laps),
+        "",
+    )
+    return Lap(whole, len(laps))
 
 
 def _loop(site: Site, tenants: Tenants) -> Lap:
     file = site.root / "sample.txt"
     file.write_text("\n".join(tenants), encoding="utf-8")
-    spent = spend(site.python("loop.py", str(file), folder="plain"))
-    inside = float(spent.out.split()[-1])
-    return Lap(spent.seconds, spent.seconds - inside, len(tenants), spent.peak)
+    spent = site.spend(site.python("loop.py", str(file), folder="plain"))
+    startup, startup_cpu = (float(one) for one in spent.out.split()[-2:])
+    return Lap(spent, len(tenants), startup, startup_cpu)
 
 
 def _django(executor: str) -> Callable[[Site, Tenants], Lap]:
@@ -95,10 +106,9 @@ def _django(executor: str) -> Callable[[Site, Tenants], Lap]:
             folder="django",
         )
         django_peer.prepare(site, ())
-        startup = spend(command)
+        startup = site.spend(command)
         django_peer.prepare(site, tenants)
-        spent = spend(command)
-        return Lap(spent.seconds, startup.seconds, len(tenants), spent.peak)
+        return Lap(site.spend(command), len(tenants), startup.seconds, startup.cpu)
 
     return run
 
@@ -107,8 +117,7 @@ def _client(sessions: int) -> Callable[[Site, Tenants], Lap]:
     def run(site: Site, tenants: Tenants) -> Lap:
         scripts = dict(zip(site.tenants, site.scripts, strict=True))
         commands = site.clients([scripts[tenant] for tenant in tenants], sessions)
-        spent = spend(*commands)
-        return Lap(spent.seconds, 0.0, len(tenants), spent.peak)
+        return Lap(site.spend(*commands), len(tenants))
 
     return run
 

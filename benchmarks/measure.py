@@ -32,16 +32,22 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """seconds: wall time. peak: bytes of resident memory, of the largest process; 0 when it is less
-    than this harness takes. out: stdout."""
+    """seconds: wall time. cpu: processor seconds of the commands and of the server they work on.
+    peak: bytes of resident memory, of the largest process; 0 when it is less than this harness
+    takes. out: stdout."""
 
     seconds: float
+    cpu: float
     peak: int
     out: str
 
 
-def spend(*commands: Command) -> Spent:
-    """Run commands side by side. Raises BenchmarkFailed when one fails."""
+def spend(*commands: Command, server: int | None = None) -> Spent:
+    """Run commands side by side. Raises BenchmarkFailed when one fails.
+
+    server: the process whose processor time counts too.
+    """
+    before = _cpu_of(server)
     with tempfile.TemporaryFile("w+") as said:
         started = time.perf_counter()
         processes = [_start(command, said.fileno()) for command in commands]
@@ -57,10 +63,24 @@ def spend(*commands: Command) -> Spent:
     peak = max(usage.ru_maxrss for *_, usage in ends)
     # A process inherits the peak of the one that forked it (Linux, fs/exec.c): less is not told.
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return Spent(seconds, peak * 1024 if peak > own else 0, out)
+    cpu = sum(usage.ru_utime + usage.ru_stime for *_, usage in ends)
+    if server is not None:
+        time.sleep(_LEAVING)
+        cpu += _cpu_of(server) - before
+    return Spent(seconds, cpu, peak * 1024 if peak > own else 0, out)
 
 
 _SHOWN = 3000
+# PostgreSQL's first process knows what a session took when that session's process has ended.
+_LEAVING = 0.2
+
+
+def _cpu_of(process: int | None) -> float:
+    """Processor seconds of a process, and of its children that have ended (proc(5), "stat")."""
+    if process is None:
+        return 0.0
+    fields = Path(f"/proc/{process}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return sum(int(field) for field in fields[11:15]) / os.sysconf("SC_CLK_TCK")
 
 
 def _start(command: Command, out: int) -> subprocess.Popen[bytes]:

@@ -62,7 +62,17 @@ class Results:
 
     def peak(self, contender: Contender) -> int:
         """The most memory of any round, in bytes."""
-        return max(lap.peak for lap in self.laps[contender])
+        return max(lap.spent.peak for lap in self.laps[contender])
+
+    def cpu(self, contender: Contender) -> float:
+        """Median of the processor seconds, the server's included, for the whole fleet."""
+        return median(lap.cpu_of_fleet(self.size) for lap in self.laps[contender])
+
+    def cpu_ratio(self, contender: Contender) -> float:
+        """How many times as many processor seconds as the orchestrator this one takes."""
+        size = self.size
+        pairs = zip(self.laps[contender], self.laps[ORCHESTRATOR], strict=True)
+        return median(its.cpu_of_fleet(size) / ours.cpu_of_fleet(size) for its, ours in pairs)
 
     def ratio(self, contender: Contender, *, beyond_startup: bool = False) -> float:
         """How many times as long as the orchestrator this one takes: the median over rounds of

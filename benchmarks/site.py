@@ -17,7 +17,7 @@ from pathlib import Path
 from sqlalchemy import URL, make_url
 
 from benchmarks.history import revision_id, write_history
-from benchmarks.measure import Command, spend
+from benchmarks.measure import Command, Spent, spend
 from servers import RunningServer
 
 _REPOSITORY = Path(__file__).parents[1]
@@ -110,6 +110,10 @@ class Site:
         spend(self.orchestrator("upgrade", "--all", "--sql", *origin, "-o", str(folder)))
         found = {file.stem: file for file in folder.rglob("*.sql")}
         return tuple(found[tenant] for tenant in self.tenants)
+
+    def spend(self, *commands: Command) -> Spent:
+        """Run commands side by side, the server's processor time included."""
+        return spend(*commands, server=self.server.pid)
 
     def client(self, files: Sequence[Path]) -> Command:
         """psql, mysql or mariadb, one process for all of these files."""

@@ -14,8 +14,8 @@ from benchmarks.simulated import Simulated
 
 _MB = 1e6
 _HEAD = (
-    "| | s for the fleet | start-up, s | ms a target beyond it | times as long as orchestrator | "
-    "peak MB |\n|---|---:|---:|---:|---:|---:|"
+    "| | s for the fleet | of it start-up | ms a target beyond it | times orchestrator's | CPU s |"
+    " times orchestrator's | peak MB |\n|---|---:|---:|---:|---:|---:|---:|---:|"
 )
 
 
@@ -56,7 +56,9 @@ def _line(results: Results, contender: Contender) -> str:
         f"{results.seconds(contender):.2f}",
         f"{results.startup(contender):.2f}",
         f"{results.each(contender) * 1000:.2f}",
-        "" if contender is ORCHESTRATOR else f"{results.ratio(contender):.2f}",
+        f"{results.ratio(contender):.2f}",
+        f"{results.cpu(contender):.2f}",
+        f"{results.cpu_ratio(contender):.2f}",
         f"{results.peak(contender) / _MB:.0f}" if results.peak(contender) else "small",
     )
     return f"| {' | '.join(cells)} |"
@@ -80,10 +82,12 @@ def _judge(results: Results, goal: Goal) -> tuple[str, bool, str]:
     if goal.kind == "at least, faster than":
         words = f"at least {goal.figure:g} times faster than {other.name}"
         words += ", both beyond start-up" * goal.beyond_startup
-        return f"{ratio:.2f} times", ratio >= goal.figure, words
+        told = "" if goal.beyond_startup else f" (in CPU {results.cpu_ratio(other):.2f})"
+        return f"{ratio:.2f} times{told}", ratio >= goal.figure, words
     beyond = 1 / results.ratio(other, beyond_startup=True)
+    cpu = 1 / results.cpu_ratio(other)
     return (
-        f"{1 / ratio:.2f} times (without its start-up {beyond:.2f})",
+        f"{1 / ratio:.2f} times (beyond start-up {beyond:.2f}, in CPU {cpu:.2f})",
         1 / ratio <= goal.figure,
         f"at most {goal.figure:g} times {other.name}",
     )
