@@ -11,7 +11,7 @@ from sqlalchemy import URL
 
 from orchestrator.config.load import load_config
 from orchestrator.errors import DatabaseError
-from orchestrator.execution.provision import ensure_exists, provision
+from orchestrator.execution.provision import ensure_exists, provision_all
 from orchestrator.fleet.state import read_state
 from orchestrator.fleet.targets import all_targets
 from orchestrator.fleet.types import Target
@@ -54,7 +54,7 @@ def made_and_refused(folder: Path, url: URL, tenancy: str) -> None:
     ensure_exists(wanted)
     assert read_state(wanted).kind == "no-version-table"
     ensure_exists(wanted)
-    provision(wanted)
+    assert provision_all([wanted]) == {}
 
 
 @pytest.mark.parametrize("tenancy", ["schema", "database"])
@@ -75,7 +75,7 @@ def many_at_once(folder: Path, url: URL, tenancy: str) -> None:
 
         def make(_: int, wanted: Target = wanted, together: Barrier = together) -> None:
             together.wait()
-            provision(wanted)
+            assert provision_all([wanted]) == {}
 
         with ThreadPoolExecutor(4) as threads:
             list(threads.map(make, range(4)))

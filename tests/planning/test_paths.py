@@ -10,9 +10,7 @@ import pytest
 from orchestrator.config import Config
 from orchestrator.config.load import load_config
 from orchestrator.errors import HistoryError, UsageError
-from orchestrator.fleet.targets import all_targets
-from orchestrator.fleet.types import State
-from orchestrator.planning.paths import TargetPlan, Verb, plan_targets, set_goal
+from orchestrator.planning.paths import set_goal
 from orchestrator.revisions.history import History, load_histories
 from orchestrator.revisions.tree import alembic_config
 from tests.cli.small import small_project
@@ -90,56 +88,3 @@ def test_several_heads(loaded: Loaded) -> None:
 
 def test_nothing_selected(loaded: Loaded) -> None:
     assert dict(set_goal(loaded[0], {}, "upgrade", ["head"]).destinations) == {}
-
-
-def plans(
-    loaded: Loaded, verb: Verb, written: str, *states: State, purge: bool = False
-) -> list[TargetPlan]:
-    config, histories = loaded
-    targets = all_targets(config, [config.binds["shop"]])
-    goal = set_goal(config, {"shop": histories["shop"]}, verb, [written])
-    return list(plan_targets(targets, states, histories, goal, purge=purge))
-
-
-def test_each_target_from_where_it_is(loaded: Loaded) -> None:
-    one, other = plans(loaded, "upgrade", "head", State("missing"), State("known", ("shop1",)))
-    assert [step.revision for step in one.steps] == ["shop1", "shop2"]
-    assert [step.revision for step in other.steps] == ["shop2"]
-    one, other = plans(
-        loaded, "downgrade", "base", State("no-version-table"), State("known", ("shop2",))
-    )
-    assert one.steps == ()
-    assert one.problem is None
-    assert [step.revision for step in other.steps] == ["shop2", "shop1"]
-
-
-def test_a_target_that_cannot_be_planned_hides_no_other(loaded: Loaded) -> None:
-    good = State("known", ("shop1",))
-    for bad, words in (
-        (State("denied", detail="no USAGE"), "denied: no USAGE"),
-        (State("unreachable", detail="refused"), "unreachable: refused"),
-        (State("known", ("gone",)), "it stands at gone, which bind shop has no file for"),
-        (State("known", ("shop1", "shop2")), "overlaps with other requested revisions"),
-    ):
-        first, second = plans(loaded, "upgrade", "head", bad, good)
-        assert first.problem is not None
-        assert words in first.problem.what
-        assert first.problem.where == "target shop/a"
-        assert first.steps == ()
-        assert second.problem is None
-        assert [step.revision for step in second.steps] == ["shop2"]
-
-
-def test_purge_forgets_what_nobody_knows(loaded: Loaded) -> None:
-    lost = State("known", ("gone",))
-    first, _ = plans(loaded, "stamp", "head", lost, lost, purge=True)
-    assert first.problem is None
-    assert [step.revision for step in first.steps] == ["shop2"]
-
-
-def test_binds_that_take_no_part_have_no_plan(loaded: Loaded) -> None:
-    config, histories = loaded
-    targets = all_targets(config, config.binds.values())
-    goal = set_goal(config, histories, "upgrade", ["main:head"])
-    found = plan_targets(targets, [State("known")] * len(targets), histories, goal)
-    assert [plan.target.id for plan in found] == ["main"]
