@@ -116,23 +116,30 @@ def _purged(context: Drive, trip: _Trip) -> Outcome | None:
 
 
 def _runs_live(target: Target, step: PlanStep, steps: Sequence[PlanStep]) -> bool:
-    """A path in one transaction runs whole on one side: live when any of its steps is."""
+    return any(one.live for one in steps) if _runs_whole(target, steps) else step.live
+
+
+def _runs_whole(target: Target, steps: Sequence[PlanStep]) -> bool:
+    """Whether a path must run on one side: in one transaction, or because a live step comes after
+    one whose types Alembic remembers for the rest of its run."""
     if target.bind.transaction == "path":
-        return any(one.live for one in steps)
-    return step.live
+        return True
+    made = [place for place, one in enumerate(steps) if one.remembered]
+    return bool(made) and any(one.live for one in steps[made[0] + 1 :])
 
 
 def _live(context: Drive, trip: _Trip, steps: Sequence[PlanStep]) -> Outcome | None:
-    """Run the next live step in a worker; the whole rest where the path is one transaction."""
-    group = _together(trip, steps)
+    """Run the next live step in a worker; the whole rest where the path must run on one side."""
+    rest = steps[trip.at :]
+    group = rest if _runs_whole(trip.target, steps) else rest[:1]
     context.on_step(trip.target, group[0].step.revision)
     outcome = context.workers.run(
         LiveStep(trip.target, tuple((one.step.revision, one.step.direction) for one in group))
     )
+    for revision in outcome.steps:
+        trip.advance(revision)
     if outcome.result != "done":
         return trip.outcome("failed", outcome.failure)
-    for one in group:
-        trip.advance(one.step.revision)
     return None
 
 

@@ -251,7 +251,7 @@ def assemble(
             route.flavour,
             route.state,
             tuple(
-                PlanStep(step, one.recording, one.source)
+                PlanStep(step, one.recording, one.source, one.remembered)
                 for step, one in zip(route.steps, recorded, strict=True)
             ),
             route.targets,

@@ -21,11 +21,13 @@ class PlanStep:
     """One step of a path, with what it was recorded as.
 
     source: the SHA-256 of the revision file that was recorded; "" when nothing was (a stamp).
+    remembered: it makes named types that Alembic does not make again in the same run.
     """
 
     step: Step
     recording: Recording
     source: str = ""
+    remembered: bool = False
 
     @property
     def live(self) -> bool:

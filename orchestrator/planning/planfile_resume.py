@@ -113,7 +113,7 @@ def resume(
     _unchanged(file, compiled, name)
     steps = [
         tuple(
-            PlanStep(step, one.recording, one.source)
+            PlanStep(step, one.recording, one.source, one.remembered)
             for step, one in zip(path.steps, recorded, strict=True)
         )
         for path, recorded in zip(wanted, compiled, strict=True)

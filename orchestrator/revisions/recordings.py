@@ -4,10 +4,9 @@ Enters: the paths wanted, by bind and flavour.  Leaves: a recording of each, fro
 `.orchestrator/recordings/` where it can be, else made now and written there.
 
 A recording is found by a key over everything that is known before (the revision file's bytes,
-direction, flavour, env.py, versions of what is installed ...), and counts only while everything
-that was imported or read as it was made is unchanged.  Files that are damaged, foreign or of
-another version count as absent.  They are written whole under another name and then renamed, so
-that several runs may share the folder.
+direction, flavour, env.py, what is installed ...), and counts only while everything that was
+imported or read as it was made is unchanged.  Damaged and foreign files count as absent.  Files are
+written whole under another name and then renamed, so that several runs may share the folder.
 """
 
 from __future__ import annotations
@@ -61,10 +60,12 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """A recording, with the SHA-256 of the revision file that it was made from."""
+    """A recording, and the SHA-256 of the revision file that it was made from. remembered: it makes
+    named types that Alembic keeps in mind for the rest of its run."""
 
     recording: Recording
     source: str
+    remembered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ class Listener:
 
 
 def recordings_folder(config: Config) -> Path:
-    """Where a project's recordings are kept."""
+    """Where they are kept."""
     return config.root / ".orchestrator" / "recordings"
 
 
@@ -161,7 +162,7 @@ class _Path:
             found = self._kept.read(key, step)
             if found is None:
                 return
-            self._take(Compiled(found[0], source), found[1])
+            self._take(Compiled(found[0], source, bool(found[1])), found[1])
 
     def record(self) -> None:
         """Record what is missing."""
@@ -178,7 +179,7 @@ class _Path:
         for step, recording, types in zip(self.missing, made.recordings, made.types, strict=True):
             key, source = self._key(step)
             self._kept.add(key, recording, types, made.inputs)
-            self._take(Compiled(recording, source), types)
+            self._take(Compiled(recording, source, bool(types)), types)
 
     def _take(self, compiled: Compiled, types: tuple[NamedType, ...]) -> None:
         self.compiled.append(compiled)

@@ -263,9 +263,10 @@ def test_events_are_one_object_a_line(schemas: tuple[SmallProject, URL]) -> None
     said = project.run("upgrade", "--bind", "shop", "--log-format", "json")
     events = [json.loads(line) for line in said.err.splitlines()]
     steps = [one["target"] for one in events if one["event"] == "step-started"]
-    assert steps == [f"shop/{tenant}" for tenant in TENANTS]
+    assert sorted(steps) == sorted(f"shop/{tenant}" for tenant in TENANTS)
     ended = {one["target"]: one for one in events if one["event"] == "target-ended"}
-    assert [one["result"] for one in ended.values()] == ["done", "failed", "done"]
+    results = [ended[f"shop/{tenant}"]["result"] for tenant in TENANTS]
+    assert results == ["done", "failed", "done"]
     assert "could not create unique index" in ended["shop/globex"]["error"]
 
 
