@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -161,7 +162,9 @@ def pytest_testnodedown(node: Any, error: object) -> None:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     left_out = session.config.stash.get(_left_out, [])
     if left_out:
-        session.config.hook.pytest_deselected(items=left_out)
+        # Objects, not texts: hypothesis looks for an attribute of everything that is reported.
+        items = [SimpleNamespace(nodeid=nodeid) for nodeid in left_out]
+        session.config.hook.pytest_deselected(items=items)
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

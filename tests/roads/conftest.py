@@ -8,8 +8,9 @@ data and counters must be equal (tests/databases/dump.py).
 
 project.py: a project in a folder, and the programs that work on it.
 site.py: the databases that one road fills, and the comparison.
-history.py: revision files written by a test; generated.py: such files at random.
+history.py: revision files written by a test.
+generated.py: such files at random; values.py: what they put into columns.
 test_*.py: one kind of project, or one promise, each.
 
-Enters: the fixtures `postgres` and `mysql` of tests/conftest.py.  Leaves: `new_site`.
+Enters: the servers of tests/conftest.py.  Leaves: nothing; each file makes its own sites.
 """

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from orchestrator.config.flavour import Family
 from servers import RunningServer
 from tests.databases.fresh import fresh_database
-from tests.roads.generated import TRAPS, histories, literal
+from tests.roads.generated import histories
 from tests.roads.history import Revision, lay_out
 from tests.roads.project import Project
 from tests.roads.site import ROADS, Road, Site, compare, full
+from tests.roads.values import TRAPS, literal
 
 FAST, SLOW = 1, 15
 

@@ -107,6 +107,7 @@ def test_mysql(site: NewSite, my_database: DatabaseFactory, mysql: RunningServer
     assert said.out.count("(head)") == len(NAMES) - 1
 
 
+@pytest.mark.slow
 def test_one_tenant_by_stock_alembic(
     site: NewSite, pg_database: DatabaseFactory, postgres: RunningServer
 ) -> None:

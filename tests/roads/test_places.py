@@ -117,6 +117,7 @@ SERVERS = """\
 """
 
 
+@pytest.mark.slow
 def test_several_servers_in_one_bind(new_site: NewSite, pg_database: DatabaseFactory) -> None:
     roads = {}
     for road in ROADS:
@@ -142,7 +143,9 @@ FAILS = [
 ]
 
 
-@pytest.mark.parametrize(("transaction", "left"), [("revision", 2), ("path", 0)])
+@pytest.mark.parametrize(
+    ("transaction", "left"), [pytest.param("revision", 2, marks=pytest.mark.slow), ("path", 0)]
+)
 def test_how_much_a_failure_takes_back(
     new_site: NewSite, pg_database: DatabaseFactory, transaction: str, left: int
 ) -> None:
@@ -171,6 +174,7 @@ PATH = [
 ]
 
 
+@pytest.mark.slow
 def test_one_transaction_around_an_autocommit_block(
     new_site: NewSite, pg_database: DatabaseFactory
 ) -> None:

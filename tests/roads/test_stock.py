@@ -229,6 +229,7 @@ def test_stocks_own_sql(site: Site, new_site: NewSite, tmp_path: Path) -> None:
     assert by_hand == dump(other.databases["two"])
 
 
+@pytest.mark.slow
 def test_a_bind_that_is_added_later_edits_no_revision(
     new_site: NewSite, pg_database: DatabaseFactory
 ) -> None:
