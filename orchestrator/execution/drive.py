@@ -15,7 +15,7 @@ from orchestrator.execution.live import LiveStep, LiveWorkers
 from orchestrator.execution.replay import Moved, ReplayFailed, enter, purge_rows, replay
 from orchestrator.execution.sessions import SessionStore
 from orchestrator.execution.types import Failure, Outcome
-from orchestrator.fleet.sessions import Session
+from orchestrator.fleet.sessions import REPLAYING_DRIVERS, Session
 from orchestrator.fleet.types import Target
 from orchestrator.planning.plan import PlanStep
 from orchestrator.planning.statements import Place, place_of, states_along
@@ -116,13 +116,21 @@ def _purged(context: Drive, trip: _Trip) -> Outcome | None:
 
 
 def _runs_live(target: Target, step: PlanStep, steps: Sequence[PlanStep]) -> bool:
+    if not _replays(target):
+        return True
     return any(one.live for one in steps) if _runs_whole(target, steps) else step.live
 
 
+def _replays(target: Target) -> bool:
+    """Whether sessions serve the driver that the target's URL names; Alembic serves any."""
+    url = target.server.migration_url
+    return url is None or url.get_driver_name() in REPLAYING_DRIVERS
+
+
 def _runs_whole(target: Target, steps: Sequence[PlanStep]) -> bool:
-    """Whether a path must run on one side: in one transaction, or because a live step comes after
-    one whose types Alembic remembers for the rest of its run."""
-    if target.bind.transaction == "path":
+    """Whether a path must run on one side: in one transaction, because a live step comes after one
+    whose types Alembic remembers for the rest of its run, or because no session can replay."""
+    if target.bind.transaction == "path" or not _replays(target):
         return True
     made = [place for place, one in enumerate(steps) if one.remembered]
     return bool(made) and any(one.live for one in steps[made[0] + 1 :])

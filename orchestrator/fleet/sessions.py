@@ -15,8 +15,15 @@ from sqlalchemy.engine import URL
 
 from orchestrator.fleet.engines import connect_arguments
 
-REPLAYING_DRIVERS = ("psycopg2", "pymysql")
-"""The drivers whose literals the recorder writes, and which send a text as it is."""
+REPLAYING_DRIVERS = {
+    "psycopg2": "psycopg2",
+    "psycopg": "psycopg2",
+    "pymysql": "pymysql",
+    "mysqldb": "pymysql",
+}
+"""The drivers of URLs that a session can serve, with the one that serves it: those whose literals
+the recorder writes, and which send a text as it is. The others take the same arguments (libpq's;
+SQLAlchemy reads both MySQL drivers' URLs with the same code)."""
 
 # What DISCARD ALL does (PostgreSQL 18 manual, "DISCARD"), which may not stand in a batch itself.
 _RESET_POSTGRESQL = (
@@ -224,7 +231,9 @@ class MySQLSession(Session):
 
 
 def open_session(url: URL) -> Session:
-    """Connect with the URL's own driver, one of REPLAYING_DRIVERS. Raises SendError."""
+    """Connect with the driver that REPLAYING_DRIVERS names for the URL's. Raises SendError."""
+    served = REPLAYING_DRIVERS[url.get_driver_name()]
+    url = url.set(drivername=f"{url.get_backend_name()}+{served}")
     dialect = url.get_dialect()()
     driver = dialect.import_dbapi()
     arguments, named = dialect.create_connect_args(url)
