@@ -116,6 +116,8 @@ def _purged(context: Drive, trip: _Trip) -> Outcome | None:
 
 
 def _runs_live(target: Target, step: PlanStep, steps: Sequence[PlanStep]) -> bool:
+    if not step.live and not step.source:
+        return False  # A stamp: its revision's Python must not run.
     if not _replays(target):
         return True
     return any(one.live for one in steps) if _runs_whole(target, steps) else step.live

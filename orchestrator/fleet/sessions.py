@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy.engine import URL
 
+from orchestrator.errors import DatabaseError, Problem
 from orchestrator.fleet.engines import connect_arguments
 
 REPLAYING_DRIVERS = {
@@ -231,8 +232,18 @@ class MySQLSession(Session):
 
 
 def open_session(url: URL) -> Session:
-    """Connect with the driver that REPLAYING_DRIVERS names for the URL's. Raises SendError."""
-    served = REPLAYING_DRIVERS[url.get_driver_name()]
+    """Connect with the driver that REPLAYING_DRIVERS names for the URL's.
+
+    Raises SendError, and DatabaseError for a driver that it does not name.
+    """
+    served = REPLAYING_DRIVERS.get(url.get_driver_name())
+    if served is None:
+        raise DatabaseError(
+            Problem(
+                f"the driver {url.drivername} cannot be used for this",
+                todo="Write the URL without a driver, for the one that ships.",
+            )
+        )
     url = url.set(drivername=f"{url.get_backend_name()}+{served}")
     dialect = url.get_dialect()()
     driver = dialect.import_dbapi()
