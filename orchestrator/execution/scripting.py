@@ -71,6 +71,7 @@ def record_paths(
                 flavours[bind],
                 asked,
                 _dialect(project.config.binds[bind]),
+                callbacks=False,
             )
         )
         problems += [problem for one in recordings for problem in _live(bind, one)]

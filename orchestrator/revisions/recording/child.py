@@ -81,7 +81,7 @@ def _messages(
         for revision, direction in request.steps:
             file = new_tape(source.script.get_revision(revision), request.flavour).file
             yield messages.started(file)
-            if source.options.get("on_version_apply"):
+            if request.callbacks and source.options.get("on_version_apply"):
                 yield messages.recorded(_called_back(config))
                 continue
             tape = record_step(source, stand_in, revision, direction)

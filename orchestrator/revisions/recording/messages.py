@@ -33,6 +33,7 @@ class CompileRequest:
     the name in the targets' URL, when it is not the flavour's ("mysql" for a MariaDB that
     is reached through mysql://). x: what `context.get_x_argument()` gives. time_limit: seconds for
     all steps together; a step gets at least `children.STEP_SECONDS` whatever came before it.
+    callbacks: whether env.py's on_version_apply makes steps live; a script cannot call it anyway.
     """
 
     config_file: Path
@@ -44,6 +45,7 @@ class CompileRequest:
     x: tuple[str, ...] = ()
     types: tuple[NamedType, ...] = ()
     time_limit: float = 60.0
+    callbacks: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,7 @@ def write_request(request: CompileRequest, pretence: Pretence, first: int, folde
             "x": list(request.x),
             "types": request.types,
             "time_limit": request.time_limit,
+            "callbacks": request.callbacks,
             "folder": str(folder),
             "pretence": [pretence.target, pretence.clock_shift, pretence.hash_seed],
         }
@@ -118,6 +121,7 @@ def read_request(text: str) -> tuple[CompileRequest, Pretence, Path]:
         tuple(data["x"]),
         _named_types(data["types"]),
         data["time_limit"],
+        data["callbacks"],
     )
     if not request.dialect:
         request = replace(request, dialect=request.flavour.name)
