@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import cache
 from typing import Any
 
 from sqlalchemy.engine import URL
@@ -261,8 +262,30 @@ def open_session(url: URL) -> Session:
         named.setdefault("charset", "utf8mb4")
 
         def again() -> Any:
-            return driver.connect(*arguments, client_flag=flag, autocommit=True, **named)
+            return _pymysql()(*arguments, client_flag=flag, autocommit=True, **named)
 
         return MySQLSession(again(), again)
     except driver.Error as error:
         raise SendError(error) from error
+
+
+@cache
+def _pymysql() -> Any:
+    """PyMySQL's Connection, with one TLS context for all whose URL says nothing of TLS.
+
+    PyMySQL 1.2 makes one for each connection (pymysql/connections.py, `_create_ssl_ctx`), which
+    reads all certificates of the system and then verifies none: 19 ms of CPU under Python's lock.
+    """
+    import pymysql.connections  # the driver of this session only
+
+    shared: list[Any] = []
+
+    class Connection(pymysql.connections.Connection):
+        def _create_ssl_ctx(self, options: Any) -> Any:
+            if options:
+                return super()._create_ssl_ctx(options)  # type: ignore[misc]
+            if not shared:
+                shared.append(super()._create_ssl_ctx(options))  # type: ignore[misc]
+            return shared[0]
+
+    return Connection
