@@ -96,7 +96,8 @@ def causes(failed: Sequence[Outcome]) -> Mapping[tuple[str, str, str], _Cause]:
         target, failure = outcome.target, outcome.failure
         message = failure.message if failure else ""
         for name in sorted({target.schema, target.database, target.tenant} - {None}, key=len)[::-1]:  # type: ignore[arg-type]
-            message = message.replace(str(name), "<target>")
+            # As a whole word: a tenant "a" must not split the groups of every message.
+            message = re.sub(rf"(?<!\w){re.escape(str(name))}(?!\w)", "<target>", message)
         key = (target.bind.name, _revision(outcome), _VARIABLE.sub("_", message))
         found.setdefault(key, _Cause(outcome)).targets.append(target.id)
     return found

@@ -7,12 +7,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from orchestrator.config import Flavour
 from orchestrator.errors import OrchestratorError
-from orchestrator.execution.live import LiveStep, LiveWorkers
-from orchestrator.execution.replay import Moved, ReplayFailed, enter, purge_rows, replay
+from orchestrator.execution.live import LiveStep, LiveWorkers, moved_problem
+from orchestrator.execution.replay import (
+    Moved,
+    ReplayFailed,
+    current_rows,
+    enter,
+    purge_rows,
+    replay,
+)
 from orchestrator.execution.sessions import SessionStore
 from orchestrator.execution.types import Failure, Outcome
 from orchestrator.fleet.sessions import REPLAYING_DRIVERS, Session
@@ -144,8 +152,14 @@ def _live(context: Drive, trip: _Trip, steps: Sequence[PlanStep]) -> Outcome | N
     group = rest if _runs_whole(trip.target, steps) else rest[:1]
     context.on_step(trip.target, group[0].step.revision)
     outcome = context.workers.run(
-        LiveStep(trip.target, tuple((one.step.revision, one.step.direction) for one in group))
+        LiveStep(
+            trip.target,
+            tuple((one.step.revision, one.step.direction) for one in group),
+            trip.rows,
+        )
     )
+    if outcome.failure and not outcome.steps and trip.move_to(tuple(sorted(outcome.before))):
+        return None
     for revision in outcome.steps:
         trip.advance(revision)
     if outcome.result != "done":
@@ -191,29 +205,43 @@ def _replay(session: Session, trip: _Trip, group: Sequence[PlanStep]) -> Outcome
     except Moved as moved:
         if trip.move_to(moved.rows):
             return None
-        return trip.outcome(
-            "failed",
-            Failure(
-                f"it stands at {moved}, and the plan was made for "
-                f"{', '.join(trip.rows) or 'base'}: somebody else changed it",
-                step.step.revision,
-                todo="Run the command again to plan from where it is.",
-            ),
-        )
+        problem = moved_problem(trip.target, moved.rows, trip.rows)
+        failure = Failure(problem.what, step.step.revision, todo=problem.todo)
+        return trip.outcome("failed", failure)
     except ReplayFailed as error:
-        kept = (
-            f"{error.kept} statements of this revision stay done: the server commits DDL at once."
-            if error.kept
-            else ""
-        )
         culprit, where = _culprit(group, error.statement)
         failure = Failure(
-            error.message, culprit.step.revision, where, error.statement.strip(), kept
+            error.message, culprit.step.revision, where, error.statement.strip(), _kept(trip, error)
         )
+        if len(group) > 1 and error.kept and not error.lost:
+            _catch_up(session, trip, group)
         return trip.outcome("failed", failure)
     for one in group:
         trip.advance(one.step.revision)
     return None
+
+
+def _kept(trip: _Trip, error: ReplayFailed) -> str:
+    if not error.kept:
+        return ""
+    what = "1 statement stays" if error.kept == 1 else f"{error.kept} statements stay"
+    why = (
+        "they were committed before an autocommit block, or in it"
+        if trip.place.flavour.family == "postgresql"
+        else "the server commits DDL at once"
+    )
+    return f"{what} done: {why}."
+
+
+def _catch_up(session: Session, trip: _Trip, group: Sequence[PlanStep]) -> None:
+    """One transaction for the whole path ends where an autocommit block begins: find out how far
+    the path was committed."""
+    with suppress(ReplayFailed):
+        rows = current_rows(session, trip.place)
+        for one in group:
+            if trip.rows == rows or rows not in trip.states[trip.at + 1 :]:
+                return
+            trip.advance(one.step.revision)
 
 
 def _culprit(group: Sequence[PlanStep], statement: str) -> tuple[PlanStep, str]:

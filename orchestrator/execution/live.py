@@ -10,15 +10,17 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from alembic.runtime.migration import MigrationStep
 
-from orchestrator.errors import OrchestratorError
+from orchestrator.errors import DatabaseError, OrchestratorError, Problem
 from orchestrator.execution.apply import apply
 from orchestrator.execution.project import Project
 from orchestrator.execution.types import Failure, Outcome
@@ -31,28 +33,55 @@ from orchestrator.revisions.types import Direction
 class LiveStep:
     """One revision, or a whole path in one transaction, to run live on a target.
 
-    steps: revision ids with their direction, in order.
+    steps: revision ids with their direction, in order. expected: the version table's rows before
+    the first of them, sorted.
     """
 
     target: Target
     steps: tuple[tuple[str, Direction], ...]
+    expected: tuple[str, ...]
 
 
 class LiveWorkers:
-    """The worker processes of one run. They start with the first live step."""
+    """The worker processes of one run. They start with the first live step.
+
+    Each is an executor of its own: when a process dies, its executor fails everything it has.
+    """
 
     def __init__(self, config_file: Path, root: Path, size: int) -> None:
         self._arguments = (config_file, root)
-        self._size = max(1, min(size, os.cpu_count() or 1))
+        self._slots = threading.BoundedSemaphore(max(1, min(size, os.cpu_count() or 1)))
         self._guard = threading.Lock()
-        self._executor: ProcessPoolExecutor | None = None
+        self._idle: list[ProcessPoolExecutor] = []
+        self._busy: set[ProcessPoolExecutor] = set()
 
     def run(self, step: LiveStep) -> Outcome:
         """Run one live step and wait for it; called from the thread that drives the target."""
+        with self._slots, self._lent() as worker:
+            return self._run(worker, step)
+
+    @contextmanager
+    def _lent(self) -> Iterator[ProcessPoolExecutor]:
+        with self._guard:
+            worker = self._idle.pop() if self._idle else self._started()
+            self._busy.add(worker)
         try:
-            return self._submit(step).result()
+            yield worker
+        finally:
+            with self._guard:
+                self._busy.discard(worker)
+                if not worker._broken:
+                    self._idle.append(worker)
+
+    def _started(self) -> ProcessPoolExecutor:
+        # A forked child would inherit the threads' locks and connections.
+        context = multiprocessing.get_context("spawn")
+        return ProcessPoolExecutor(1, context, _start, self._arguments)
+
+    def _run(self, worker: ProcessPoolExecutor, step: LiveStep) -> Outcome:
+        try:
+            return worker.submit(_run, step).result()
         except BrokenProcessPool:
-            self._replace()
             return Outcome(
                 step.target,
                 "failed",
@@ -63,60 +92,52 @@ class LiveWorkers:
                 ),
             )
 
-    def _submit(self, step: LiveStep) -> Future[Outcome]:
-        with self._guard:
-            if self._executor is None:
-                self._executor = ProcessPoolExecutor(
-                    self._size,
-                    # A forked child would inherit the threads' locks and connections.
-                    multiprocessing.get_context("spawn"),
-                    _start,
-                    self._arguments,
-                )
-            return self._executor.submit(_run, step)
-
-    def _replace(self) -> None:
-        with self._guard:
-            if self._executor is not None:
-                self._executor.shutdown(wait=False, cancel_futures=True)
-                self._executor = None
-
     def close(self) -> None:
         """End the workers; a step that runs is waited for."""
         with self._guard:
-            if self._executor is not None:
-                self._executor.shutdown(wait=True, cancel_futures=True)
-                self._executor = None
+            workers = [*self._idle, *self._busy]
+            self._idle.clear()
+        for worker in workers:
+            worker.shutdown(wait=True, cancel_futures=True)
 
     def kill(self) -> None:
         """End the workers at once; their servers roll back what was not committed."""
         with self._guard:
-            processes = list((self._executor._processes or {}).values()) if self._executor else []
-        for process in processes:
-            process.kill()
+            workers = [*self._idle, *self._busy]
+        for worker in workers:
+            for process in list((worker._processes or {}).values()):
+                process.kill()
 
 
+_config: tuple[Path, Path] | None = None
 _project: Project | None = None
-"""The project of this worker process."""
+"""The project of this worker process, and where it is."""
 
 
 def _start(config_file: Path, root: Path) -> None:
     # Ctrl-C reaches the whole process group; the parent decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    global _config
+    _config = config_file, root
+
+
+def _opened() -> Project:
+    """The project, opened with the first step: what is wrong with it by now fails that target."""
     global _project
-    _project = Project.open(config_file, root)
+    if _project is None:
+        assert _config is not None
+        _project = Project.open(*_config)
+    return _project
 
 
 def _run(step: LiveStep) -> Outcome:
-    assert _project is not None
     try:
-        history = _project.history(step.target.bind.name)
-        job = _project.job(step.target, exactly(_project, step), destination=step.steps[-1][0])
+        project = _opened()
+        job = project.job(step.target, exactly(project, step), destination=step.steps[-1][0])
     except OrchestratorError as error:
         problem = error.problems[0]
         failure = Failure(problem.what, step.steps[0][0], problem.where, todo=problem.todo)
         return Outcome(step.target, "failed", failure=failure)
-    assert job.history is history
     return apply(job)
 
 
@@ -127,7 +148,24 @@ def exactly(project: Project, step: LiveStep) -> MigrationsFunction:
         Direction.UPGRADE: MigrationStep.upgrade_from_script,
         Direction.DOWNGRADE: MigrationStep.downgrade_from_script,
     }
-    return lambda _heads, _context: [
-        make[direction](script.revision_map, script.get_revision(revision))  # type: ignore[misc]
-        for revision, direction in step.steps
-    ]
+
+    def steps(heads: Any, _context: Any) -> Any:
+        found = tuple(sorted(heads))
+        if found != step.expected:
+            raise DatabaseError(moved_problem(step.target, found, step.expected))
+        return [
+            make[direction](script.revision_map, script.get_revision(revision))
+            for revision, direction in step.steps
+        ]
+
+    return steps
+
+
+def moved_problem(target: Target, found: tuple[str, ...], expected: tuple[str, ...]) -> Problem:
+    """A target that is not where its plan expects it."""
+    at, wanted = (", ".join(rows) or "base" for rows in (found, expected))
+    return Problem(
+        f"it stands at {at}, and the plan was made for {wanted}: somebody else changed it",
+        where=f"target {target.id}",
+        todo="Run the command again to plan from where it is.",
+    )

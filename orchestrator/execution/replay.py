@@ -8,7 +8,7 @@ transactional revision is one round trip, with its guard and version rows.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 from orchestrator.fleet.engines import driver_message
@@ -20,16 +20,19 @@ from orchestrator.planning.statements import (
     transactions,
     version_statements,
 )
+from orchestrator.revisions.recording.transactions import Control, control
 from orchestrator.revisions.types import Segment, Step
 
-# PostgreSQL 18 manual, appendix A: what the guard raises when the rows are not the expected ones.
-_DIVISION_BY_ZERO = "22012"
 # MySQL 8.4 error reference.
 _NO_SUCH_TABLE = 1146
+_SYNTAX_ERROR = 1064
 
-_TRANSACTION_WORDS = re.compile(
-    r"(?:^|;)\s*(?:begin|commit|end|rollback|abort|start\s+transaction)\b(?!\s+(?:atomic|to))",
-    re.IGNORECASE,
+# MySQL 8.4 manual, 15.3.3 "Statements That Cause an Implicit Commit".
+_COMMITS_BY_ITSELF = re.compile(
+    r"(?:\s+|/\*(?!!).*?\*/|(?:--\s|\#)[^\n]*(?:\n|\Z))*"
+    r"(?:(?:CREATE|DROP)\s+(?!TEMPORARY\b)|(?:ALTER|RENAME|TRUNCATE|GRANT|REVOKE|ANALYZE|OPTIMIZE"
+    r"|REPAIR|CHECK|FLUSH|LOCK|UNLOCK|BEGIN|START|COMMIT|INSTALL|UNINSTALL|SET\s+PASSWORD)\b)",
+    re.IGNORECASE | re.DOTALL,
 )
 
 
@@ -39,7 +42,8 @@ CompiledStep = tuple[Step, Sequence[Segment]]
 
 class ReplayFailed(Exception):
     """The server refused. statement: the one it refused, "" when it is not known. lost: the
-    connection is gone. kept: statements of this step that stay done (no transactional DDL)."""
+    connection is gone. kept: statements of these steps that were committed and stay done (no
+    transactional DDL, an autocommit block)."""
 
     def __init__(self, message: str, statement: str = "", *, lost: bool, kept: int = 0) -> None:
         super().__init__(message)
@@ -50,7 +54,8 @@ class ReplayFailed(Exception):
 
 
 class Moved(Exception):
-    """The version table does not hold what the plan expects: somebody else was here."""
+    """The version table does not hold what the plan expects: somebody else was here, and nothing
+    of this step stays done."""
 
     def __init__(self, rows: tuple[str, ...]) -> None:
         super().__init__(", ".join(rows) or "base")
@@ -106,7 +111,7 @@ def replay(
         parts = [
             part
             for (_step, segments), changes in zip(steps, rows, strict=True)
-            for part in transactions(segments, changes)
+            for part in transactions(segments, [_counted(change) for change in changes])
         ]
         _postgresql(session, place, _joined(parts) if len(steps) > 1 else parts, create, expected)
         return
@@ -133,22 +138,36 @@ def _postgresql(
     create: Sequence[str],
     expected: tuple[str, ...],
 ) -> None:
-    first = [*create, _guard(place, expected)]
-    if not parts or not parts[0].transactional or _controls(parts[0]):
-        _transaction(session, place, first, expected)
-        first = []
-    for part in parts:
-        if part.transactional and not _controls(part):
-            _transaction(session, place, [*first, *part.statements], expected)
-        else:
-            _one_by_one(session, part)
-        first = []
+    guard = [*create, _guard(place, expected)]
+    sent: list[str] = guard
+    kept = 0
+    try:
+        if not parts or _alone(parts[0]):
+            _transaction(session, guard)
+        for number, part in enumerate(parts):
+            if _alone(part):
+                _one_by_one(session, part)
+            else:
+                sent = [*guard, *part.statements] if number == 0 else list(part.statements)
+                _transaction(session, sent)
+            kept += len(part.statements)
+    except SendError as error:
+        kept += error.done
+        if not session.lost:
+            session.rollback()
+            session.enter(place.schema, place.search_path, place.database)
+            _look_again(session, place, expected, kept, error)
+            error.statement = error.statement or _culprit(session, sent)
+        raise _failed(session, error, error.statement, kept) from error
 
 
-def _controls(part: Segment) -> bool:
-    """Whether a text begins or ends transactions itself (op.execute("COMMIT")): then it is sent as
-    the driver would, statement by statement."""
-    return any(_TRANSACTION_WORDS.search(text) for text in part.statements)
+def _alone(part: Segment) -> bool:
+    """Whether the statements are sent one by one, as the driver would: outside of transactions, or
+    where a text begins or ends transactions itself (op.execute("COMMIT"))."""
+    harmless = (Control.NONE, Control.SAVEPOINT, Control.RELEASE)
+    return not part.transactional or any(
+        control(text, "postgresql") not in harmless for text in part.statements
+    )
 
 
 def _guard(place: Place, expected: tuple[str, ...]) -> str:
@@ -159,21 +178,27 @@ def _guard(place: Place, expected: tuple[str, ...]) -> str:
     return f"SELECT 1 / (SELECT ({right})::int FROM {place.versions})"
 
 
-def _transaction(
-    session: PostgreSQLSession, place: Place, statements: Sequence[str], expected: tuple[str, ...]
+def _counted(change: str) -> str:
+    """A change of one version row that fails, with a division by zero, when there is no such row:
+    somebody else has changed it since the guard."""
+    if change.startswith("INSERT"):
+        return change  # The primary key tells.
+    return f"WITH changed AS ({change} RETURNING 1) SELECT 1 / count(*) FROM changed"
+
+
+def _transaction(session: PostgreSQLSession, statements: Sequence[str]) -> None:
+    session.batch(["BEGIN", *statements, "COMMIT"])
+
+
+def _look_again(
+    session: Session, place: Place, expected: tuple[str, ...], kept: int, error: SendError
 ) -> None:
-    try:
-        session.batch(["BEGIN", *statements, "COMMIT"])
-    except SendError as error:
-        if session.lost:
-            raise _failed(session, error) from error
-        session.rollback()
-        session.enter(place.schema, place.search_path, place.database)
-        if getattr(error.error, "pgcode", None) == _DIVISION_BY_ZERO:
-            found = current_rows(session, place)
-            if found != expected:
-                raise Moved(found) from error
-        raise _failed(session, error, _culprit(session, statements)) from error
+    """After a refusal: raise Moved when the reason may be that somebody else took this step."""
+    if kept:
+        return  # Part of it was done here as well: that must be told.
+    found = current_rows(session, place)
+    if found != expected:
+        raise Moved(found) from error
 
 
 def _culprit(session: PostgreSQLSession, statements: Sequence[str]) -> str:
@@ -192,14 +217,16 @@ def _culprit(session: PostgreSQLSession, statements: Sequence[str]) -> str:
 
 
 def _one_by_one(session: PostgreSQLSession, part: Segment) -> None:
+    """Raises SendError, with the number of statements that stay done."""
     controls = part.transactional
+    done = 0
     try:
         for text in ["BEGIN"] * controls + list(part.statements) + ["COMMIT"] * controls:
             session.single(text)
+            done += 1
     except SendError as error:
-        if not session.lost:
-            session.rollback()
-        raise _failed(session, error, error.statement) from error
+        # Where the texts control transactions themselves, nobody can tell.
+        raise SendError(error.error, error.statement, 0 if controls else done) from error
 
 
 def _mysql_guard(place: Place, expected: tuple[str, ...]) -> str:
@@ -224,24 +251,43 @@ def _mysql(
     expected: tuple[str, ...],
 ) -> None:
     texts = [text for segment in segments for text in segment.statements]
-    guard = _mysql_guard(place, expected)
-    statements = [*create, guard, "START TRANSACTION", *texts, *rows, "COMMIT"]
+    first = [*create, _mysql_guard(place, expected), _BEGIN]
     try:
-        counts = session.batch(statements)
+        session.batch([*first, *texts, *_mysql_counted(rows), "COMMIT", _END])
     except SendError as error:
+        kept = _committed(texts, error.done - len(first), error)
         if not session.lost:
             with suppress(SendError):
-                session.batch(["ROLLBACK"])
-            found = current_rows(session, place) if error.statement == guard else expected
-            if found != expected:
-                raise Moved(found) from error
-        kept = max(error.done - len(create) - 2, 0)
-        raise _failed(session, error, error.statement, kept=min(kept, len(texts))) from error
-    changed = counts[len(statements) - 1 - len(rows) : -1]
-    if any(count != 1 for count in changed):
-        raise ReplayFailed(
-            "its version table was changed by somebody else while the step ran", lost=False
-        )
+                session.batch(["ROLLBACK", _END])
+            _look_again(session, place, expected, kept, error)
+        raise _failed(session, error, error.statement, kept) from error
+
+
+# Not START TRANSACTION, which the first DDL statement would end: the data and the version rows
+# behind it belong together, as under the driver's own transactions.
+_BEGIN = "SET autocommit = 0"
+_END = "SET autocommit = 1"
+
+
+def _mysql_counted(rows: Sequence[str]) -> Iterator[str]:
+    """Version rows that fail, with a subquery of two rows, when one of them changes nothing."""
+    for change in rows:
+        yield change
+        if not change.startswith("INSERT"):
+            yield "SELECT (SELECT 1 UNION ALL SELECT 2 FROM DUAL WHERE ROW_COUNT() <> 1)"
+
+
+def _committed(texts: Sequence[str], done: int, error: SendError) -> int:
+    """How many statements were committed when one failed: all up to the last that commits by
+    itself. That one commits what was before it even when it fails, once it could be read."""
+    tried = max(min(done, len(texts)), 0)
+    number = error.error.args[0] if error.error.args else None
+    if tried < done or number != _SYNTAX_ERROR:
+        following = texts[tried : tried + 1] if done >= 0 else ()
+        if following and _COMMITS_BY_ITSELF.match(following[0]):
+            return tried
+    last = [place for place, text in enumerate(texts[:tried]) if _COMMITS_BY_ITSELF.match(text)]
+    return last[-1] + 1 if last else 0
 
 
 def _failed(session: Session, error: SendError, statement: str = "", kept: int = 0) -> ReplayFailed:

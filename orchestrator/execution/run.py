@@ -6,7 +6,7 @@ binds that depend on its bind; nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 
 from orchestrator.errors import Problem
@@ -16,8 +16,10 @@ from orchestrator.execution.pool import ThreadPool, Work
 from orchestrator.execution.project import Project
 from orchestrator.execution.provision import provision_all
 from orchestrator.execution.sessions import SessionStore
+from orchestrator.execution.stages import stages
 from orchestrator.execution.types import Failure, Outcome
 from orchestrator.fleet.types import Target
+from orchestrator.planning.paths import Verb
 from orchestrator.planning.plan import Cohort, Plan
 
 
@@ -42,6 +44,7 @@ class Runner:
         self._drive = Drive(
             self._sessions, self._workers, lambda: self._pool.stopping, on_start, on_step
         )
+        self._project = project
         self._failed_binds: set[str] = set()
 
     def run(self, plan: Plan, *, purge: bool = False) -> Iterator[Outcome]:
@@ -49,8 +52,17 @@ class Runner:
         first."""
         for one in plan.blocked:
             yield self._heard(_failed(one.target, one.problem))
+        config = self._project.config
+        binds = {cohort.bind: config.binds[cohort.bind] for cohort in plan.cohorts}
+        for stage in stages(config, binds.values()):
+            names = {bind.name for bind in stage}
+            cohorts = [cohort for cohort in plan.cohorts if cohort.bind in names]
+            yield from self._stage(cohorts, plan.goal.verb, purge=purge)
+
+    def _stage(self, cohorts: Sequence[Cohort], verb: Verb, *, purge: bool) -> Iterator[Outcome]:
+        """Apply cohorts none of which depends on another."""
         work: list[Work] = []
-        for cohort in plan.cohorts:
+        for cohort in cohorts:
             waited_for = self._failed_before(cohort)
             if waited_for is not None:
                 for target in cohort.targets:
@@ -60,7 +72,7 @@ class Runner:
                     yield Outcome(target, "unchanged", cohort.state, cohort.state)
             else:
                 unmade = {}
-                if cohort.missing and plan.goal.verb != "downgrade":
+                if cohort.missing and verb != "downgrade":
                     unmade = provision_all(cohort.targets)
                 for target in cohort.targets:
                     if target.id in unmade:
@@ -93,9 +105,15 @@ class Runner:
         return outcome
 
     def _failed_before(self, cohort: Cohort) -> str | None:
-        """A bind that this cohort's depends on, and that failed."""
-        depends_on = cohort.targets[0].bind.depends_on if cohort.targets else ()
-        return next((name for name in depends_on if name in self._failed_binds), None)
+        """A bind that this cohort's depends on, itself or through others, and that failed."""
+        binds = self._project.config.binds
+        known: list[str] = [*binds[cohort.bind].depends_on]
+        for name in known:  # It grows while it is walked.
+            if name in self._failed_binds:
+                return name
+            more = binds[name].depends_on if name in binds else ()
+            known += [other for other in more if other not in known]
+        return None
 
     @property
     def stopping(self) -> bool:

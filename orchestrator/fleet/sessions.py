@@ -6,6 +6,7 @@ in one round trip, and starts afresh for each target.  No SQLAlchemy between it 
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -29,12 +30,42 @@ SQLAlchemy reads both MySQL drivers' URLs with the same code)."""
 
 # What DISCARD ALL does (PostgreSQL 18 manual, "DISCARD"), which may not stand in a batch itself.
 _RESET_POSTGRESQL = (
-    "SET SESSION AUTHORIZATION DEFAULT; RESET ALL; CLOSE ALL; UNLISTEN *; "
+    "SET SESSION AUTHORIZATION DEFAULT; RESET ALL; DEALLOCATE ALL; CLOSE ALL; UNLISTEN *; "
     "SELECT pg_advisory_unlock_all(); DISCARD PLANS; DISCARD SEQUENCES; DISCARD TEMP"
 )
 # MySQL client/server protocol, COM_RESET_CONNECTION (MySQL 5.7.3, MariaDB 10.2.4).
 _COM_RESET_CONNECTION = 0x1F
 _BATCH_CHARACTERS = 1_000_000
+
+
+_MANY_RESULTS = re.compile(
+    r"(?:\s+|/\*(?!!).*?\*/|(?:--\s|\#)[^\n]*(?:\n|\Z))*(?:CALL|EXECUTE|BEGIN)\b",
+    re.IGNORECASE | re.DOTALL,
+)
+# MySQL 8.4 manual, 11.1.1 "String Literals", 11.7 "Comments"; /*! ... */ is run.
+_PARTS = re.compile(
+    r"""(?P<comment> --(?=\s|\Z)[^\n]* | \#[^\n]* | /\*(?!!).*?\*/ | \s+ )
+      | (?P<end> ; )
+      | '(?:[^'\\]|''|\\.)*' | "(?:[^"\\]|""|\\.)*" | `(?:[^`]|``)*`
+      | [^\s;'"`/#-]+ | .
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+
+
+def _without_end(statement: str) -> str:
+    """A statement without its last semicolon and the comments behind that: between statements the
+    server would read an empty one there."""
+    bare = statement.rstrip().rstrip(";")
+    if ";" not in bare:
+        return bare
+    end = None
+    for part in _PARTS.finditer(statement):
+        if part["end"]:
+            end = part.start() if end is None else end
+        elif not part["comment"]:
+            end = None
+    return statement if end is None else statement[:end]
 
 
 class SendError(Exception):
@@ -103,12 +134,12 @@ class PostgreSQLSession(Session):
 
     def batch(self, statements: Sequence[str]) -> list[int]:
         text = self._entering + "\n;\n".join(statements)
-        with self._connection.cursor() as cursor:
-            try:
+        try:
+            with self._connection.cursor() as cursor:
                 cursor.execute(text)
-            except self._error as error:
-                # An aborted batch took the SET of its beginning back with it.
-                raise SendError(error) from error
+        except self._error as error:
+            # An aborted batch took the SET of its beginning back with it.
+            raise SendError(error) from error
         self._entering = ""
         return []
 
@@ -117,19 +148,19 @@ class PostgreSQLSession(Session):
         Raises SendError."""
         if self._entering:
             self.batch(["SELECT 1"])
-        with self._connection.cursor() as cursor:
-            try:
+        try:
+            with self._connection.cursor() as cursor:
                 cursor.execute(statement)
-            except self._error as error:
-                raise SendError(error, statement) from error
+        except self._error as error:
+            raise SendError(error, statement) from error
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
-        with self._connection.cursor() as cursor:
-            try:
+        try:
+            with self._connection.cursor() as cursor:
                 cursor.execute(self._entering + query)
                 found: list[tuple[Any, ...]] = cursor.fetchall()
-            except self._error as error:
-                raise SendError(error, query) from error
+        except self._error as error:
+            raise SendError(error, query) from error
         self._entering = ""
         return found
 
@@ -162,38 +193,56 @@ class MySQLSession(Session):
 
     def enter(self, schema: str | None, search_path: Sequence[str], database: str | None) -> None:
         del schema, search_path  # PostgreSQL's.
+        texts = ["USE `" + database.replace("`", "``") + "`"] if database else []
         try:
             if self._used:
                 self._connection._execute_command(_COM_RESET_CONNECTION, b"")
                 self._connection._read_ok_packet()
+                texts = [*self._beginning(), *texts]
             self._used = True
-            quoted = "`" + (database or "").replace("`", "``") + "`"
-            self._send(["SET NAMES utf8mb4", *([f"USE {quoted}"] if database else [])])
+            if texts:
+                self._send(texts)
         except self._error as error:
             raise SendError(error) from error
+
+    def _beginning(self) -> list[str]:
+        """What PyMySQL does after it has connected, and a reset undoes (pymysql/connections.py,
+        `connect`): the URL may give the charset, sql_mode and init_command."""
+        connection = self._connection
+        names = f"SET NAMES {connection.charset}"
+        names += f" COLLATE {connection.collation}" if connection.collation else ""
+        texts = [names, "SET autocommit = 1"]
+        if connection.sql_mode is not None:
+            texts.append(f"SET sql_mode = {connection.escape(connection.sql_mode)}")
+        if connection.init_command is not None:
+            texts.append(connection.init_command)
+        return texts
 
     def batch(self, statements: Sequence[str]) -> list[int]:
         counts: list[int] = []
         pending: list[str] = []
         for statement in statements:
-            bare = statement.rstrip().rstrip(";")
-            # The server would read an empty statement behind a semicolon and a comment.
-            alone = ";" in bare or len(bare) > _BATCH_CHARACTERS
+            bare = _without_end(statement)
+            alone = ";" in bare or len(bare) > _BATCH_CHARACTERS or bool(_MANY_RESULTS.match(bare))
             if pending and (alone or sum(map(len, pending)) > _BATCH_CHARACTERS):
-                counts += self._sent(pending, len(counts))
+                counts += self._sent(pending, len(counts), statements)
                 pending = []
-            pending.append(statement if alone else bare)
+            pending.append(bare)
             if alone:
-                counts += self._sent(pending, len(counts))
+                counts += self._sent(pending, len(counts), statements)
                 pending = []
-        return counts + (self._sent(pending, len(counts)) if pending else [])
+        return counts + (self._sent(pending, len(counts), statements) if pending else [])
 
-    def _sent(self, statements: Sequence[str], before: int) -> list[int]:
+    def _sent(self, texts: Sequence[str], before: int, statements: Sequence[str]) -> list[int]:
+        """Send some of these statements. before: how many went before them."""
         done: list[int] = []
         try:
-            return self._send(statements, done)
+            self._send(texts, done)
+            return done if len(texts) > 1 else done[:1]
         except self._error as error:
-            raise SendError(error, statements[len(done)], before + len(done)) from error
+            # A CALL has as many results as its procedure likes; it is sent alone.
+            place = before + min(len(done), len(texts) - 1)
+            raise SendError(error, statements[place], place) from error
 
     def _send(self, statements: Sequence[str], done: list[int] | None = None) -> list[int]:
         counts = done if done is not None else []
