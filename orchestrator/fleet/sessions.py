@@ -246,8 +246,10 @@ class MySQLSession(Session):
 
     def _send(self, statements: Sequence[str], done: list[int] | None = None) -> list[int]:
         counts = done if done is not None else []
+        text = "\n;\n".join(statements)
         with self._connection.cursor() as cursor:
-            cursor.execute("\n;\n".join(statements))
+            # PyMySQL's own encoding would refuse bytes that are no text (see Segment).
+            cursor.execute(text.encode(self._connection.encoding, "surrogateescape"))
             counts.append(cursor.rowcount)
             while cursor.nextset():
                 counts.append(cursor.rowcount)
