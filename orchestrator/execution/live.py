@@ -31,15 +31,23 @@ from orchestrator.revisions.types import Direction
 
 @dataclass(frozen=True, slots=True)
 class LiveStep:
-    """One revision, or a whole path in one transaction, to run live on a target.
+    """One revision, or a whole path in one transaction, to run live on a target; or a stamp.
 
     steps: revision ids with their direction, in order. expected: the version table's rows before
-    the first of them, sorted.
+    the first of them, sorted. stamp: revisions to set instead of running steps, for projects that
+    want to be called then; purge: empty the version table first.
     """
 
     target: Target
     steps: tuple[tuple[str, Direction], ...]
     expected: tuple[str, ...]
+    stamp: tuple[str, ...] = ()
+    purge: bool = False
+
+    @property
+    def name(self) -> str:
+        """The revision that a failure is told with, before Alembic has started one."""
+        return self.steps[0][0] if self.steps else ", ".join(self.stamp)
 
 
 class LiveWorkers:
@@ -87,7 +95,7 @@ class LiveWorkers:
                 "failed",
                 failure=Failure(
                     "the worker process that ran it was killed",
-                    step.steps[0][0],
+                    step.name,
                     todo="Run the command again: what its transaction had not committed is gone.",
                 ),
             )
@@ -133,10 +141,14 @@ def _opened() -> Project:
 def _run(step: LiveStep) -> Outcome:
     try:
         project = _opened()
-        job = project.job(step.target, exactly(project, step), destination=step.steps[-1][0])
+        if step.stamp:
+            history = project.history(step.target.bind.name)
+            job = project.job(step.target, history.stamp(step.stamp), purge=step.purge)
+        else:
+            job = project.job(step.target, exactly(project, step), destination=step.steps[-1][0])
     except OrchestratorError as error:
         problem = error.problems[0]
-        failure = Failure(problem.what, step.steps[0][0], problem.where, todo=problem.todo)
+        failure = Failure(problem.what, step.name, problem.where, todo=problem.todo)
         return Outcome(step.target, "failed", failure=failure)
     return apply(job)
 

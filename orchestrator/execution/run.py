@@ -11,7 +11,7 @@ from functools import partial
 
 from orchestrator.errors import Problem
 from orchestrator.execution.drive import Drive, drive
-from orchestrator.execution.live import LiveWorkers
+from orchestrator.execution.live import LiveStep, LiveWorkers
 from orchestrator.execution.pool import ThreadPool, Work
 from orchestrator.execution.project import Project
 from orchestrator.execution.provision import provision_all
@@ -19,7 +19,7 @@ from orchestrator.execution.sessions import SessionStore
 from orchestrator.execution.stages import stages
 from orchestrator.execution.types import Failure, Outcome
 from orchestrator.fleet.types import Target
-from orchestrator.planning.paths import Verb
+from orchestrator.planning.paths import Goal
 from orchestrator.planning.plan import Cohort, Plan
 
 
@@ -57,9 +57,9 @@ class Runner:
         for stage in stages(config, binds.values()):
             names = {bind.name for bind in stage}
             cohorts = [cohort for cohort in plan.cohorts if cohort.bind in names]
-            yield from self._stage(cohorts, plan.goal.verb, purge=purge)
+            yield from self._stage(cohorts, plan.goal, purge=purge)
 
-    def _stage(self, cohorts: Sequence[Cohort], verb: Verb, *, purge: bool) -> Iterator[Outcome]:
+    def _stage(self, cohorts: Sequence[Cohort], goal: Goal, *, purge: bool) -> Iterator[Outcome]:
         """Apply cohorts none of which depends on another."""
         work: list[Work] = []
         for cohort in cohorts:
@@ -72,16 +72,32 @@ class Runner:
                     yield Outcome(target, "unchanged", cohort.state, cohort.state)
             else:
                 unmade = {}
-                if cohort.missing and verb != "downgrade":
+                if cohort.missing and goal.verb != "downgrade":
                     unmade = provision_all(cohort.targets)
                 for target in cohort.targets:
                     if target.id in unmade:
                         yield self._heard(_failed(target, unmade[target.id]))
-                work += self._work(cohort, unmade, purge=purge)
+                work += self._work(cohort, goal, unmade, purge=purge)
         for outcome in self._pool.run(work):
             yield self._heard(outcome)
 
-    def _work(self, cohort: Cohort, unmade: Iterable[str], *, purge: bool) -> list[Work]:
+    def _work(
+        self, cohort: Cohort, goal: Goal, unmade: Iterable[str], *, purge: bool
+    ) -> list[Work]:
+        targets = [target for target in cohort.targets if target.id not in unmade]
+        if goal.verb == "stamp" and self._calls_back(cohort.bind):
+            # Alembic calls env.py's on_version_apply for a stamp too, with a connection of its own.
+            revisions = tuple(goal.destinations[cohort.bind].split(","))
+            return [
+                Work(
+                    target,
+                    partial(
+                        self._workers.run,
+                        LiveStep(target, (), cohort.state, revisions, purge=purge),
+                    ),
+                )
+                for target in targets
+            ]
         return [
             Work(
                 target,
@@ -95,9 +111,11 @@ class Runner:
                     purge=purge,
                 ),
             )
-            for target in cohort.targets
-            if target.id not in unmade
+            for target in targets
         ]
+
+    def _calls_back(self, bind: str) -> bool:
+        return bool(self._project.environment.for_bind(bind).get("on_version_apply"))
 
     def _heard(self, outcome: Outcome) -> Outcome:
         if outcome.result == "failed":
