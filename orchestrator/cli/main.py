@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import io
+import os
 import signal
 import sys
 import tempfile
@@ -20,7 +21,7 @@ from typing import Any
 import click
 
 from orchestrator import __version__
-from orchestrator.cli.output import hush, print_problems, redact
+from orchestrator.cli.output import flush, print_problems, redact
 from orchestrator.errors import OrchestratorError, Problem
 
 VERBS = {
@@ -89,6 +90,7 @@ def cli(ctx: click.Context, config_file: Path | None, project_root: Path | None)
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with its code."""
     signal.signal(signal.SIGTERM, _terminate)
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A terminal that cannot show a letter of a tenant's name is no reason to stop.
@@ -98,12 +100,27 @@ def main(arguments: list[str] | None = None) -> None:
         code = result if isinstance(result, int) else 0
     except BaseException as error:
         code = _tell(error)
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # The reader went away (`| head`): nothing more can be said, and nothing is wrong.
-        hush(sys.stdout)
-    sys.exit(code)
+    lost = flush()
+    if lost is not None:
+        print_problems(
+            [
+                Problem(
+                    f"the output could not be written: {lost.strerror}",
+                    todo="What the command did is done; only its words are lost.",
+                )
+            ]
+        )
+    sys.exit(code or int(lost is not None))
+
+
+def _open_closed_streams() -> None:
+    """Send to nowhere what was started closed (`>&-`): Python has None there, and the next file or
+    connection would take its number and get what is printed."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            # Open as long as the process lives.
+            stream = Path(os.devnull).open(mode, encoding="utf-8")  # noqa: SIM115
+            setattr(sys, name, stream)
 
 
 def _terminate(_number: int, _frame: object) -> None:

@@ -23,6 +23,8 @@ _QUERY_PASSWORD = re.compile(r"(?P<head>[?&][a-z_]*pass(?:word|wd)?=)[^&\s\"']+"
 _SHORTEST_SECRET = 6
 
 _secrets: set[str] = set()
+_lost: list[OSError] = []
+"""Why results could not be written, other than for want of a reader."""
 
 
 def keep_secret(texts: Iterable[str]) -> None:
@@ -82,8 +84,8 @@ def say_bytes(data: bytes) -> None:
         sys.stdout.flush()
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
-    except BrokenPipeError:
-        hush(sys.stdout)
+    except OSError as error:
+        _lose(error, sys.stdout)
 
 
 def note(text: str = "") -> None:
@@ -92,15 +94,28 @@ def note(text: str = "") -> None:
 
 
 def _print(text: str, stream: IO[str]) -> None:
-    """Print a line. A reader that went away (`| head`) stops the words, never the work."""
+    """Print a line. A reader that went away (`| head`) or a full disk stops the words, never the
+    work."""
     try:
         print(text, file=stream, flush=stream is sys.stderr)
-    except BrokenPipeError:
-        hush(stream)
+    except OSError as error:
+        _lose(error, stream)
 
 
-def hush(stream: IO[str]) -> None:
-    """Send all that is still to be printed to nowhere."""
+def flush() -> OSError | None:
+    """Write out what is left of the results. Gives the error that lost some of them, such as a
+    full disk; a reader that went away is none."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        _lose(error, sys.stdout)
+    return _lost[0] if _lost else None
+
+
+def _lose(error: OSError, stream: IO[str]) -> None:
+    """Send all that is still to be printed to nowhere, and keep why results were lost."""
+    if stream is sys.stdout and not isinstance(error, BrokenPipeError):
+        _lost.append(error)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, stream.fileno())
     os.close(nowhere)

@@ -137,6 +137,10 @@ class Project:
         text = f"{type(error).__name__}: {error}"
         where = frames[-1] if frames else _last_line(error)
         files = [file for file, _ in frames]
+        if isinstance(error, SyntaxError) and not error.filename and not frames:
+            # Python names no file for a source with null bytes; nothing of it has run.
+            spec = importlib.util.find_spec(name)
+            where = ((spec.origin if spec else None) or name, 1)
         if isinstance(error, SyntaxError) and error.filename:
             text = f"{type(error).__name__}: {error.msg}"
             where = (error.filename, error.lineno or 1)

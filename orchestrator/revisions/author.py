@@ -140,7 +140,7 @@ def _generate(
     try:
         script: Script | None = history.script.generate_revision(
             wanted.rev_id or rev_id(),
-            wanted.message,
+            _in_docstring(wanted.message),
             refresh=True,
             head=head,
             splice=wanted.splice,
@@ -158,7 +158,7 @@ def _generate(
 
 def _arguments(history: History, wanted: NewRevision, *, autogenerate: bool) -> dict[str, Any]:
     return {
-        "message": wanted.message,
+        "message": _in_docstring(wanted.message),
         "autogenerate": autogenerate,
         "sql": False,
         "head": wanted.head,
@@ -168,6 +168,13 @@ def _arguments(history: History, wanted: NewRevision, *, autogenerate: bool) -> 
         "rev_id": wanted.rev_id,
         "depends_on": list(wanted.depends_on) or None,
     }
+
+
+def _in_docstring(message: str | None) -> str | None:
+    """A message as it must stand between three quotes, where script.py.mako puts it unasked."""
+    if message is None or not ("\\" in message or '"""' in message or message.endswith('"')):
+        return message
+    return message.replace("\\", "\\\\").replace('"', '\\"')
 
 
 def _version_path(history: History) -> str | None:

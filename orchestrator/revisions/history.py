@@ -27,6 +27,7 @@ from orchestrator.revisions.types import Direction, Step, VersionChange
 
 # As Alembic reads "+1", "ae10-2" and "branch@head-1" (alembic/script/revision.py).
 _RELATIVE = re.compile(r"[+-]\d+$")
+_TWICE = re.compile(r"Revision (\S+) is present more than once")
 
 MigrationsFunction = Callable[[Any, Any], Iterable[RevisionStep | StampStep]]
 
@@ -143,6 +144,18 @@ class History:
                     todo=f"See `orchestrator history --bind {self.bind.name}` for its revisions.",
                 )
             ) from error
+        except AttributeError as error:
+            # Alembic's RevisionStep takes the function from the file's module unasked.
+            file = getattr(error.obj, "__file__", None)
+            if file is None or error.name not in ("upgrade", "downgrade"):
+                raise
+            raise HistoryError(
+                Problem(
+                    f"the revision file has no function {error.name}()",
+                    where=file,
+                    todo=f"Define it; with `pass` in it, the step {error.name}s nothing.",
+                )
+            ) from error
 
 
 class _Rows(HeadMaintainer):
@@ -205,7 +218,7 @@ def _load(history: History) -> list[Problem]:
             return [
                 Problem(
                     f"a revision refers to {error}, which no revision file has",
-                    where=where,
+                    where=_files_with(history, str(error.args[0]), refer=True) or where,
                     todo="Restore the missing file, or correct the reference.",
                 )
             ]
@@ -216,12 +229,31 @@ def _load(history: History) -> list[Problem]:
         text = str(warning.message)
         # Alembic warns where the map would silently lose a revision (alembic/script/revision.py).
         if "is present more than once" in text or "is not present" in text:
-            problems.append(Problem(text, where=where, todo="Give each revision its own id."))
+            twice = _TWICE.search(text)
+            files = _files_with(history, twice[1]) if twice else ""
+            problems.append(
+                Problem(text, where=files or where, todo="Give each revision its own id.")
+            )
         else:
             warnings.warn_explicit(
                 warning.message, warning.category, warning.filename, warning.lineno
             )
     return problems
+
+
+def _files_with(history: History, revision: str, *, refer: bool = False) -> str:
+    """The files that hold this revision id, or refer to it; all files can be imported."""
+    return ", ".join(
+        script.path
+        for script in history.script._load_revisions()
+        if revision in (_references(script) if refer else (script.revision,))
+    )
+
+
+def _references(script: Script) -> tuple[str, ...]:
+    """The revisions that a file names, as they are written in it."""
+    needed = script.dependencies or ()
+    return (*script._versioned_down_revisions, *((needed,) if isinstance(needed, str) else needed))
 
 
 def _broken_file(history: History, error: Exception) -> Problem:
@@ -234,9 +266,22 @@ def _broken_file(history: History, error: Exception) -> Problem:
             if any(frame.filename.startswith(folder) for folder in folders):
                 where = f"{frame.filename}:{frame.lineno}"
                 break
+        else:
+            where = _no_source(history) or where
     return Problem(
         f"{type(error).__name__}: {error}", where=where, todo="Correct the revision file."
     )
+
+
+def _no_source(history: History) -> str | None:
+    """The first file that cannot be compiled at all: Python names none for one with null bytes."""
+    for folder in history.bind.versions:
+        for file in sorted(folder.rglob("*.py")):
+            try:
+                compile(file.read_bytes(), file, "exec")
+            except (SyntaxError, ValueError, OSError):
+                return str(file)
+    return None
 
 
 def _shared_ids(histories: Mapping[str, History]) -> list[Problem]:

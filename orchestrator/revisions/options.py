@@ -168,9 +168,32 @@ def configure_options(
             options.get("include_name"), metadata, hidden, drop_unowned=drop_unowned
         ),
     )
+    if options.get("user_module_prefix") is None:
+        options["render_item"] = _render_item(options.get("render_item"))
     if any(table.schema for member in metadata for table in member.tables.values()):
         options.setdefault("include_schemas", True)
     return options
+
+
+RenderItem = Callable[[str, Any, Any], Any]
+
+
+def _render_item(users: RenderItem | None) -> RenderItem:
+    """Import the module of a type that is not SQLAlchemy's (SQLModel's strings, the project's own).
+
+    Alembic writes such a type with its module's name, and leaves the import to script.py.mako: the
+    file would fail with a NameError (https://alembic.sqlalchemy.org/en/latest/autogenerate.html,
+    "Affecting the Rendering of Types Themselves").
+    """
+
+    def render_item(kind: str, item: Any, context: Any) -> Any:
+        rendered = False if users is None else users(kind, item, context)
+        module = type(item).__module__
+        if rendered is False and kind == "type" and not module.startswith("sqlalchemy."):
+            context.imports.add(f"import {module}")
+        return rendered
+
+    return render_item
 
 
 IncludeName = Callable[[str | None, str, Mapping[str, str | None]], bool]

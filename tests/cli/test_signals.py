@@ -178,3 +178,49 @@ def test_a_reader_that_goes_away_stops_no_migration(
     assert "BrokenPipe" not in done.stderr
     assert rows(url, "SELECT version_num FROM alembic_version") == [("m3",)]
     assert rows(url, "SELECT version_num FROM next_version") == [("n1",)]
+
+
+def redirected(project: SmallProject, words: str, redirection: str) -> Said:
+    """A command whose streams the shell sends elsewhere."""
+    done = subprocess.run(
+        ["bash", "-c", f"{shlex.join(command(*words.split()))} {redirection}"],
+        cwd=project.root,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return Said(done.returncode, done.stdout, done.stderr)
+
+
+HERE = 'apps: {packages: [apps]}\nbinds: {main: {url: "postgresql://h/x"}}\n'
+
+
+@pytest.mark.parametrize("redirection", [">&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("words", ["targets", "upgrade --sql --all"])
+def test_closed_streams_are_no_error(tmp_path: Path, words: str, redirection: str) -> None:
+    project = small_project(tmp_path, HERE)
+    project.revision("main", "m1", 'op.execute("CREATE TABLE items (id int)")')
+    said = redirected(project, words, redirection)
+    assert (said.code, said.out, "Traceback" in said.err) == (0, "", False), said.all
+
+
+@pytest.mark.parametrize("words", ["targets", "upgrade --sql --all"])
+def test_results_that_a_full_disk_swallows_are_told(tmp_path: Path, words: str) -> None:
+    project = small_project(tmp_path, HERE)
+    project.revision("main", "m1", 'op.execute("CREATE TABLE items (id int)")')
+    said = redirected(project, words, "> /dev/full")
+    assert said.code == 1, said.all
+    assert "error: the output could not be written: No space left on device" in said.err
+    assert "defect" not in said.err
+
+
+def test_a_full_disk_under_the_log_stops_no_migration(
+    tmp_path: Path, pg_database: DatabaseFactory
+) -> None:
+    url = pg_database()
+    project = slow_project(tmp_path, url, "SELECT 1")
+    said = redirected(project, "upgrade --all --log-format json", "2> /dev/full")
+    assert said.code == 0, said.all
+    assert rows(url, "SELECT version_num FROM next_version") == [("n1",)]

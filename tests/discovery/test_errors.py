@@ -56,6 +56,7 @@ def place(config: Config, problem: Problem) -> str:
         ("import stripe_of_old\n", 1, "No module named 'stripe_of_old'", "Install stripe_of_old"),
         ("import apps.databse\n", 1, "No module named 'apps.databse'", "no module apps.databse in"),
         ("x = 1\nclass User(:\n", 2, "SyntaxError: invalid syntax", "Correct the syntax"),
+        ("x = 1\0\n", 1, "SyntaxError: source code", "Correct the syntax"),
         ("raise SystemExit('no')\n", 1, "SystemExit: no", "must not exit"),
         ("def f():\n    return 1 / 0\nf()\n", 2, "ZeroDivisionError", "shows the traceback"),
         (

@@ -22,7 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.schema import DefaultClause
 
 from orchestrator.revisions.author import describe
-from tests.cli.small import SmallProject, rows, shown, small_project
+from tests.cli.small import SmallProject, environment, rows, shown, small_project
 from tests.conftest import DatabaseFactory
 from tests.databases.dump import dump
 
@@ -249,3 +249,55 @@ _T = Table("orders", MetaData(), Column("id", Integer, primary_key=True), Column
 )
 def test_changes_in_words(diff: object, words: str) -> None:
     assert describe(diff) == words
+
+
+OWN_TYPE = """
+from sqlalchemy import Column, Integer, MetaData, Table, TypeDecorator
+from sqlmodel import AutoString
+
+
+class Cents(TypeDecorator):
+    impl = Integer
+    cache_ok = True
+
+
+metadata = MetaData()
+items = Table("items", metadata, Column("id", Integer, primary_key=True), Column("price", Cents))
+"""
+
+
+def test_types_that_are_not_sqlalchemys_are_imported(
+    tmp_path: Path, pg_database: DatabaseFactory
+) -> None:
+    url = pg_database()
+    one = f"apps: {{packages: [apps]}}\nbinds: {{main: {{url: {shown(url)}}}}}\n"
+    project = small_project(tmp_path, one, models=OWN_TYPE)
+    project.write("alembic.ini", "[alembic]\nscript_location = migrations\nprepend_sys_path = .\n")
+    assert project.run("revision", "-m", "own").code == 0
+    said = project.run("upgrade", "--all")
+    assert said.code == 0, said.all
+    project.write(
+        "apps/things/models.py", OWN_TYPE.replace("Cents))", 'Cents), Column("name", AutoString))')
+    )
+    # Stock Alembic's own road, too.
+    subprocess.run(
+        [sys.executable, "-m", "alembic", "revision", "--autogenerate", "-m", "sqlmodel"],
+        cwd=project.root,
+        env=environment(),
+        check=True,
+        capture_output=True,
+    )
+    said = project.run("upgrade", "--all")
+    assert said.code == 0, said.all
+    assert project.run("check").code == 0
+
+
+@pytest.mark.parametrize("message", ['a "quoted"', r"C:\new\users \x", 'three """ quotes', r"\\"])
+def test_messages_that_python_would_read_otherwise(tmp_path: Path, message: str) -> None:
+    project = small_project(
+        tmp_path, 'apps: {packages: [apps]}\nbinds: {main: {url: "postgresql://h/x"}}\n'
+    )
+    said = project.run("revision", "--empty", "-m", message)
+    assert said.code == 0, said.all
+    [revision] = project.run("history", "--json").json()["main"]
+    assert revision["message"] == message

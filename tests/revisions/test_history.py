@@ -214,7 +214,7 @@ def test_references_to_nothing_cycles_and_twins(tmp_path: Path) -> None:
     project = small_project(tmp_path, ONE)
     file = project.revision("main", "a", after="gone")
     [(where, what)] = broken(project)
-    assert where == "bind main"
+    assert where == str(file)
     assert "gone" in what
     file.unlink()
     project.revision("main", "a", after="b")
@@ -224,9 +224,35 @@ def test_references_to_nothing_cycles_and_twins(tmp_path: Path) -> None:
     project.revision("main", "a")
     (project.root / "migrations/versions/main/b.py").unlink()
     text = (project.root / "migrations/versions/main/a.py").read_text()
-    project.write("migrations/versions/main/twin.py", text)
-    [(_where, what)] = broken(project)
+    twin = project.write("migrations/versions/main/twin.py", text)
+    [(where, what)] = broken(project)
+    assert sorted(where.split(", ")) == [str(twin.with_name("a.py")), str(twin)]
     assert "Revision a is present more than once" in what
+
+
+def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+    project = small_project(tmp_path, ONE)
+    project.revision("main", "a")
+    file = project.write("migrations/versions/main/b.py", "revision = 'b'\0\n")
+    assert [where for where, _what in broken(project)] == [str(file)]
+
+
+def test_a_file_without_its_functions(tmp_path: Path) -> None:
+    project = small_project(tmp_path, ONE)
+    file = project.write(
+        "migrations/versions/main/a.py",
+        "revision = 'a'\ndown_revision = None\ndef upgraded(): ...\n",
+    )
+    history = loaded(project)
+    for name, state, way in (
+        ("upgrade", (), history.upgrade("head")),
+        ("downgrade", ("a",), history.downgrade("base")),
+    ):
+        with pytest.raises(HistoryError) as caught:
+            history.path(state, way)
+        [problem] = caught.value.problems
+        assert problem.where == str(file)
+        assert problem.what == f"the revision file has no function {name}()"
 
 
 def test_an_id_stands_in_one_bind_only(tmp_path: Path) -> None:
