@@ -65,7 +65,7 @@ def plan_step(compiled: CompiledStep, *, live: bool = False) -> PlanStep:
         numbered.append(Segment(segment.statements, segment.transactional, lines))
     reasons = (LiveReason("reads-result", "x.py:1", "it reads"),) if live else ()
     recording = Recording(made.revision, made.direction, tuple(numbered), reasons)
-    return PlanStep(made, recording)
+    return PlanStep(made, recording, source="digest of its file")
 
 
 def target_of(url: URL, **bind: object) -> Target:
