@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from statistics import median
 
@@ -80,7 +81,8 @@ class Results:
         size = self.size
         pairs = zip(self.laps[contender], self.laps[ORCHESTRATOR], strict=True)
         if beyond_startup:
-            return median(its.each / ours.each for its, ours in pairs)
+            # A few targets may take less than start-up differs from one time to the next.
+            return median(its.each / ours.each if ours.each else inf for its, ours in pairs)
         return median(its.of_fleet(size) / ours.of_fleet(size) for its, ours in pairs)
 
     def best(self, contenders: Sequence[Contender]) -> Contender:
