@@ -117,6 +117,8 @@ def write(draft: Draft) -> tuple[Path, ...]:
         scripts = [script for script in draft.context.generate_scripts() if script is not None]
     except CommandError as error:
         raise _command_error(draft.history, error) from error
+    except OSError as error:
+        raise _not_written(draft.history, error) from error
     return tuple(Path(script.path) for script in scripts)
 
 
@@ -151,6 +153,8 @@ def _generate(
         )
     except CommandError as error:
         raise _command_error(history, error) from error
+    except OSError as error:
+        raise _not_written(history, error) from error
     if script is None:
         raise HistoryError(Problem("Alembic wrote no file", where=f"bind {history.bind.name}"))
     return Path(script.path)
@@ -192,6 +196,16 @@ def _command_error(history: History, error: CommandError) -> HistoryError:
     elif "Multiple heads" in text:
         todo = f"Run `orchestrator merge --bind {history.bind.name} heads`, or pass --head."
     return HistoryError(Problem(text, where=f"bind {history.bind.name}", todo=todo))
+
+
+def _not_written(history: History, error: OSError) -> HistoryError:
+    return HistoryError(
+        Problem(
+            f"no revision can be written: {error.strerror}",
+            where=str(error.filename or f"bind {history.bind.name}"),
+            todo="Correct its permissions; `orchestrator init` makes a missing script.py.mako.",
+        )
+    )
 
 
 def _unowned(

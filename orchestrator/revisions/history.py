@@ -208,6 +208,9 @@ def load_histories(
 def _load(history: History) -> list[Problem]:
     """Read all revision files of a bind now, so that a broken one is told before anything runs."""
     where = f"bind {history.bind.name}"
+    closed = [_unreadable(folder) for folder in history.bind.versions if folder.exists()]
+    if any(closed):
+        return [problem for problem in closed if problem is not None]
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always")
         try:
@@ -239,6 +242,19 @@ def _load(history: History) -> list[Problem]:
                 warning.message, warning.category, warning.filename, warning.lineno
             )
     return problems
+
+
+def _unreadable(folder: Path) -> Problem | None:
+    """Alembic takes a folder that it may not list, or a file in its place, for an empty one."""
+    try:
+        next(folder.iterdir(), None)
+    except OSError as error:
+        return Problem(
+            f"the folder of revisions cannot be read: {error.strerror}",
+            where=str(folder),
+            todo="Correct its permissions, or `versions` in databases.yaml.",
+        )
+    return None
 
 
 def _files_with(history: History, revision: str, *, refer: bool = False) -> str:

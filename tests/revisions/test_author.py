@@ -301,3 +301,16 @@ def test_messages_that_python_would_read_otherwise(tmp_path: Path, message: str)
     assert said.code == 0, said.all
     [revision] = project.run("history", "--json").json()["main"]
     assert revision["message"] == message
+
+
+def test_a_template_that_is_gone(tmp_path: Path, pg_database: DatabaseFactory) -> None:
+    project = small_project(
+        tmp_path, f"apps: {{packages: [apps]}}\nbinds: {{main: {{url: {shown(pg_database())}}}}}\n"
+    )
+    template = project.root / "migrations" / "script.py.mako"
+    template.unlink()
+    for arguments in ((), ("--empty",)):
+        said = project.run("revision", "-m", "x", *arguments)
+        assert said.code == 2, said.all
+        assert f"{template}: no revision can be written: No such file" in said.err
+        assert "`orchestrator init`" in said.err

@@ -237,6 +237,14 @@ def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
     assert [where for where, _what in broken(project)] == [str(file)]
 
 
+def test_a_folder_that_cannot_be_read_is_not_an_empty_history(tmp_path: Path) -> None:
+    project = small_project(tmp_path, ONE)
+    file = project.write("migrations/versions/main", "no folder")
+    [(where, what)] = broken(project)
+    assert where == str(file)
+    assert what == "the folder of revisions cannot be read: Not a directory"
+
+
 def test_a_file_without_its_functions(tmp_path: Path) -> None:
     project = small_project(tmp_path, ONE)
     file = project.write(
