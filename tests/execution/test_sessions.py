@@ -1,0 +1,108 @@
+"""The store of sessions: used again where they serve, never more than needed."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import URL
+
+from orchestrator.errors import DatabaseError
+from orchestrator.execution.replay import enter
+from orchestrator.execution.sessions import SessionStore
+from orchestrator.fleet.sessions import SendError
+from tests.cli.small import rows
+from tests.conftest import DatabaseFactory
+from tests.execution.replayed import place_in, target_of
+
+
+def connected(url: URL, *databases: str | None) -> int:
+    """How many sessions these PostgreSQL databases have."""
+    names = ", ".join(f"'{name}'" for name in databases)
+    query = "SELECT count(*) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+    found: int = rows(url, f"{query} AND datname IN ({names})")[0][0]
+    return found
+
+
+def test_a_session_is_used_again(any_database: DatabaseFactory) -> None:
+    url = any_database()
+    own = "SELECT pg_backend_pid()"
+    if url.get_backend_name() != "postgresql":
+        own = "SELECT connection_id()"
+    store = SessionStore()
+    seen = []
+    for _ in range(3):
+        with store.lend(target_of(url)) as session:
+            enter(session, place_in(url))
+            seen.append(session.rows(own))
+    assert seen[0] == seen[1] == seen[2]
+    with store.lend(target_of(url)) as one, store.lend(target_of(url)) as two:
+        assert one is not two
+    store.close()
+
+
+def test_a_mysql_session_serves_every_database(my_database: DatabaseFactory) -> None:
+    one, two = my_database(), my_database()
+    store = SessionStore()
+    seen = []
+    for url in (one, two, one):
+        with store.lend(target_of(url)) as session:
+            enter(session, place_in(url))
+            seen.append(session.rows("SELECT connection_id(), database()")[0])
+    store.close()
+    assert len({number for number, _name in seen}) == 1
+    assert [name for _number, name in seen] == [one.database, two.database, one.database]
+
+
+def test_idle_sessions_of_other_databases_are_closed(pg_database: DatabaseFactory) -> None:
+    urls = [pg_database() for _ in range(3)]
+    store = SessionStore()
+    for url in urls:
+        with store.lend(target_of(url)) as session:
+            session.rows("SELECT 1")
+    end = time.monotonic() + 10
+    while connected(urls[0], *(url.database for url in urls)) > 1:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    store.close()
+
+
+def test_a_lost_session_is_not_lent_again(any_database: DatabaseFactory) -> None:
+    url = any_database()
+    postgresql = url.get_backend_name() == "postgresql"
+    own = "SELECT pg_backend_pid()" if postgresql else "SELECT connection_id()"
+    store = SessionStore()
+    with store.lend(target_of(url)) as session:
+        number = session.rows(own)[0][0]
+        rows(url, f"SELECT pg_terminate_backend({number})" if postgresql else f"KILL {number}")
+        time.sleep(0.1)
+        with pytest.raises(SendError):
+            session.rows("SELECT 1")
+        assert session.lost
+    with store.lend(target_of(url)) as session:
+        assert session.rows(own)[0][0] != number
+    store.close()
+
+
+def test_running_statements_are_cancelled(pg_database: DatabaseFactory) -> None:
+    url = pg_database()
+    store = SessionStore()
+    timer = threading.Timer(0.3, store.cancel)
+    with store.lend(target_of(url)) as session:
+        timer.start()
+        with pytest.raises(SendError, match="canceling statement"):
+            session.rows("SELECT pg_sleep(60)")
+        timer.join()
+    store.close()
+
+
+def test_a_server_that_refuses(pg_database: DatabaseFactory) -> None:
+    url = pg_database().set(password="geheim-falsch")
+    target = target_of(url)
+    target = replace(target, server=replace(target.server, url=url.set(port=1)))
+    with pytest.raises(DatabaseError) as refused, SessionStore().lend(target):
+        pass
+    assert "target main" in str(refused.value)
+    assert "geheim" not in str(refused.value)
