@@ -28,9 +28,17 @@ def print_outcomes(verb: str, outcomes: Sequence[Outcome]) -> None:
     else:
         _print_counts(outcomes)
     _print_causes([outcome for outcome in outcomes if outcome.result == "failed"])
-    counts: Counter[str] = Counter(outcome.result for outcome in outcomes)
-    words = {"done": "changed", "unchanged": "unchanged", "failed": "failed"}
-    words["not-started"] = "not started"
+    counts: Counter[str] = Counter(
+        "stopped" if outcome.result == "not-started" and outcome.steps else outcome.result
+        for outcome in outcomes
+    )
+    words = {
+        "done": "changed",
+        "unchanged": "unchanged",
+        "failed": "failed",
+        "stopped": "stopped on the way",
+        "not-started": "not started",
+    }
     said = "".join(f", {counts[key]:,} {word}" for key, word in words.items() if counts[key])
     say(f"{verb}: {plural(len(outcomes), 'target')}{said}")
 

@@ -52,6 +52,7 @@ def make_engine(url: URL, search_path: Sequence[str] = ()) -> Engine:
                 todo="Install it, or write the URL without a driver for the one that ships.",
             )
         ) from error
+    event.listen(engine, "connect", lambda connection, _record: greeted(connection, url))
     if search_path:
         # set_config takes a value, not SQL: no doubling of percent signs here.
         value = ", ".join('"' + name.replace('"', '""') + '"' for name in search_path)
@@ -72,11 +73,23 @@ def connect_arguments(url: URL) -> dict[str, Any]:
     given: dict[str, Any] = {"connect_timeout": CONNECT_SECONDS}
     if url.get_backend_name() == "postgresql":
         given["application_name"] = "orchestrator"
+    if url.get_driver_name() == "pymysql":
+        # Its connect_timeout ends before the greeting, which something else may never send.
+        given["read_timeout"] = CONNECT_SECONDS
     given = {name: value for name, value in given.items() if name not in url.query}
     if url.get_driver_name() == "pymysql" and url.password is not None:
         # PyMySQL would send it as Latin-1, where servers and their own clients mean UTF-8.
         given["password"] = str(url.password).encode()
     return given
+
+
+def greeted(connection: Any, url: URL) -> None:
+    """A connection stands: take back what `connect_arguments` gave it for the greeting alone.
+
+    PyMySQL reads the attribute before each read; it has no public way to change it.
+    """
+    if url.get_driver_name() == "pymysql" and "read_timeout" not in url.query:
+        connection._read_timeout = None
 
 
 @contextmanager

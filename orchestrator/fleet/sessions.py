@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy.engine import URL
 
 from orchestrator.errors import DatabaseError, Problem
-from orchestrator.fleet.engines import connect_arguments
+from orchestrator.fleet.engines import connect_arguments, greeted
 
 REPLAYING_DRIVERS = {
     "psycopg2": "psycopg2",
@@ -313,7 +313,9 @@ def open_session(url: URL) -> Session:
         named.setdefault("charset", "utf8mb4")
 
         def again() -> Any:
-            return _pymysql()(*arguments, client_flag=flag, autocommit=True, **named)
+            connection = _pymysql()(*arguments, client_flag=flag, autocommit=True, **named)
+            greeted(connection, url)
+            return connection
 
         return MySQLSession(again(), again)
     except driver.Error as error:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 from sqlalchemy import URL, event
 from sqlalchemy.engine import Engine
 
 from orchestrator.config import Config
 from orchestrator.config.load import load_config
+from orchestrator.fleet import engines
 from orchestrator.fleet.state import read_state, read_states
 from orchestrator.fleet.targets import all_targets
 from orchestrator.fleet.types import State, Target
@@ -206,21 +209,31 @@ def test_out_of_reach_hides_nobody(
     assert all("s3cr" not in state.detail for state in found)
 
 
-def test_a_host_that_never_answers_takes_no_longer_than_the_timeout(tmp_path: Path) -> None:
-    # TEST-NET-1 (RFC 5737): packets to it are dropped or refused, never answered.
-    postgres = URL.create("postgresql+psycopg2", "app", "secret-word", "192.0.2.1", 5432, "x")
-    urls = [
-        postgres.update_query_dict({"connect_timeout": "2"}),
-        postgres.set(drivername="mysql+pymysql", port=3306).update_query_dict(
-            {"connect_timeout": "2"}
-        ),
-    ]
-    binds = "".join(f"  b{i}: {{url: {shown(url)}}}\n" for i, url in enumerate(urls))
-    config = loaded(tmp_path, "binds:\n" + binds.replace("b0", "main"))
-    started = time.monotonic()
-    found = read_states(targets_of(config))
-    assert time.monotonic() - started < 8
+def test_a_server_that_never_greets_takes_no_longer_than_the_timeout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Something listens and says nothing, as a server of another kind does to PyMySQL."""
+    monkeypatch.setattr(engines, "CONNECT_SECONDS", 2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        place = f"app:secret-word@127.0.0.1:{silent.getsockname()[1]}/x"
+        config = loaded(
+            tmp_path,
+            "binds:\n"
+            f"  main: {{url: 'postgresql://{place}'}}\n"
+            f"  other: {{url: 'mysql://{place}'}}\n",
+        )
+        started = time.monotonic()
+        found = read_states(targets_of(config))
+    assert time.monotonic() - started < 15
     assert [state.kind for state in found] == ["unreachable", "unreachable"]
+
+
+def test_a_session_that_was_greeted_waits_for_its_statements(
+    tmp_path: Path, my_database: DatabaseFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engines, "CONNECT_SECONDS", 1)
+    with engines.connect(single(tmp_path, my_database())) as connection:
+        assert connection.exec_driver_sql("SELECT SLEEP(1.5)").scalar_one() == 0
 
 
 def test_many_schemas_are_read_in_batches(tmp_path: Path, pg_database: DatabaseFactory) -> None:
