@@ -100,7 +100,9 @@ def test_a_few_targets_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
         "shop/same     b, nothing to do",
         "shop/half     a -> b, then FAILED in c",
     ]
-    assert lines[-1] == "upgrade: 5 targets, 1 changed, 1 unchanged, 1 failed, 2 not started"
+    assert lines[-1] == (
+        "upgrade: 5 targets, 1 changed, 1 unchanged, 1 failed, 1 stopped on the way, 1 not started"
+    )
 
 
 def test_for_machines() -> None:
