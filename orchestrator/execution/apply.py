@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,10 +31,6 @@ from orchestrator.revisions.history import History, MigrationsFunction
 
 ALEMBICS_LENGTH = 32
 """The width of version_num in the table that Alembic makes by itself."""
-
-
-class StopRequested(Exception):
-    """The run was asked to stop: raised between two steps of a target."""
 
 
 @dataclass(frozen=True)
@@ -65,34 +62,22 @@ class _Trace:
     statement: str = ""
 
 
-def apply(
-    job: Job,
-    *,
-    on_step: Callable[[str], None] = lambda _revision: None,
-    stopping: Callable[[], bool] = lambda: False,
-    on_connection: Callable[[Connection | None], None] = lambda _connection: None,
-) -> Outcome:
-    """Run one job on a connection of its own.
+Connecting = Callable[[Target], AbstractContextManager[Connection]]
+"""Gives a connection that stands in a target, for as long as a block lasts."""
 
-    on_step is told each revision as it starts. stopping is asked between steps; when it says yes
-    the target ends cleanly after the step before. on_connection gets the connection, and None when
-    it is closed, for whoever may have to cancel its statement.
-    """
+
+def apply(job: Job, connecting: Connecting = connect) -> Outcome:
+    """Run one job on a connection that `connecting` gives: one of its own, unless a worker keeps
+    some."""
     started = time.monotonic()
     trace = _Trace()
     try:
-        with connect(job.target) as connection:
-            on_connection(connection)
-            try:
-                _run(job, connection, trace, on_step, stopping)
-            finally:
-                on_connection(None)
+        with connecting(job.target) as connection:
+            _run(job, connection, trace)
             after = _rows(connection, job)
-    except StopRequested:
-        return _ended(job, trace, "not-started", started)
     except (Exception, SystemExit) as error:
         # SystemExit: a revision that calls sys.exit() ends its own target, not the whole run.
-        return _ended(job, trace, "failed", started, _failure(error, trace, job.history))
+        return _failed(job, trace, started, _failure(error, trace, job.history))
     return Outcome(
         job.target,
         "done" if trace.done else "unchanged",
@@ -103,10 +88,8 @@ def apply(
     )
 
 
-def _ended(
-    job: Job, trace: _Trace, result: Any, started: float, failure: Failure | None = None
-) -> Outcome:
-    """An outcome of a target that stopped on the way; its state is read again where it can be."""
+def _failed(job: Job, trace: _Trace, started: float, failure: Failure) -> Outcome:
+    """The outcome of a target that failed on the way; its state is read again where it can be."""
     after = trace.before
     try:
         with connect(job.target) as connection:
@@ -116,25 +99,14 @@ def _ended(
     # With one transaction for the whole path, steps that were taken are gone with it.
     steps = tuple(trace.done) if after != trace.before else ()
     seconds = time.monotonic() - started
-    return Outcome(job.target, result, trace.before, after, steps, failure, seconds)
+    return Outcome(job.target, "failed", trace.before, after, steps, failure, seconds)
 
 
-def _run(
-    job: Job,
-    connection: Connection,
-    trace: _Trace,
-    on_step: Callable[[str], None],
-    stopping: Callable[[], bool],
-) -> None:
+def _run(job: Job, connection: Connection, trace: _Trace) -> None:
     def traced(heads: Any, context: Any) -> Iterable[RevisionStep | StampStep]:
         trace.before = tuple(heads)
-        if stopping():
-            raise StopRequested
         for step in job.migrations(heads, context):
-            if stopping():
-                raise StopRequested
             trace.current, trace.path = _named(step)
-            on_step(trace.current)
             yield step
             # Alembic asks for the next step after it has committed this one.
             trace.done.append(trace.current)

@@ -24,6 +24,7 @@ from orchestrator.errors import DatabaseError, OrchestratorError, Problem
 from orchestrator.execution.apply import apply
 from orchestrator.execution.project import Project
 from orchestrator.execution.types import Failure, Outcome
+from orchestrator.fleet.kept import KeptConnections
 from orchestrator.fleet.types import Target
 from orchestrator.revisions.history import MigrationsFunction
 from orchestrator.revisions.types import Direction
@@ -129,6 +130,10 @@ def _start(config_file: Path, root: Path) -> None:
     _config = config_file, root
 
 
+_connections = KeptConnections()
+"""The connections of this worker process."""
+
+
 def _opened() -> Project:
     """The project, opened with the first step: what is wrong with it by now fails that target."""
     global _project
@@ -150,7 +155,7 @@ def _run(step: LiveStep) -> Outcome:
         problem = error.problems[0]
         failure = Failure(problem.what, step.name, problem.where, todo=problem.todo)
         return Outcome(step.target, "failed", failure=failure)
-    return apply(job)
+    return apply(job, _connections.connect)
 
 
 def exactly(project: Project, step: LiveStep) -> MigrationsFunction:
