@@ -134,11 +134,13 @@ def _plan_data(plan: Plan) -> Iterator[dict[str, object]]:
 
 @dataclass
 class _Heard:
-    """What a run has told so far. waiting: binds with tenants that were not known in their turn."""
+    """What a run has told so far. waiting: binds with tenants that were not known in their turn.
+    later: binds whose turn did not come, because the run was stopped."""
 
     outcomes: list[Outcome] = field(default_factory=list)
     unknown: list[UnknownTenants] = field(default_factory=list)
     waiting: list[Waiting] = field(default_factory=list)
+    later: list[str] = field(default_factory=list)
 
 
 def run(
@@ -151,7 +153,7 @@ def run(
     purge: bool = False,
 ) -> int:
     """Apply plans, each when its turn comes, print the outcomes, and give the exit code."""
-    heard = _Heard()
+    heard, seen = _Heard(), set[str]()
     with ExitStack() as stack:
         observer = stack.enter_context(observe(log_format))
         runner = Runner(
@@ -163,6 +165,11 @@ def run(
         stack.callback(runner.close)
         interrupted = stack.enter_context(_interruptible(runner))
         for plan in plans:
+            if verb == "upgrade" and not plan.moving:
+                # A step that is to run has had the models imported as it was recorded; where there
+                # is none, a broken app is told all the same.
+                _ = project.models
+            seen |= {target.bind.name for target in plan.targets}
             observer.planned(tuple(plan.targets))
             heard.unknown += plan.unknown
             heard.waiting += plan.waiting
@@ -170,6 +177,7 @@ def run(
                 observer.ended(outcome)
                 heard.outcomes.append(outcome)
             if runner.stopping:
+                heard.later += [name for name in plan.goal.destinations if name not in seen]
                 break
     return _finish(verb, heard, as_json=as_json, interrupted=interrupted())
 
@@ -179,6 +187,8 @@ def _finish(verb: str, heard: _Heard, *, as_json: bool, interrupted: bool) -> in
         print_json([outcome_data(outcome) for outcome in heard.outcomes])
     else:
         print_outcomes(verb, heard.outcomes)
+    for name in heard.later:
+        note(f"bind {name}: not started")
     for waiting in heard.waiting:
         note(f"error: bind {waiting.bind}: tenants not known before {waiting.after[0]} is applied")
     for unknown in heard.unknown:

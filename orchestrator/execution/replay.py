@@ -157,7 +157,8 @@ def _postgresql(
             session.rollback()
             session.enter(place.schema, place.search_path, place.database)
             _look_again(session, place, expected, kept, error)
-            error.statement = error.statement or _culprit(session, sent)
+            if getattr(error.error, "pgcode", None) not in _PASSING:
+                error.statement = error.statement or _culprit(session, sent)
         raise _failed(session, error, error.statement, kept) from error
 
 
@@ -199,6 +200,12 @@ def _look_again(
     found = current_rows(session, place)
     if found != expected:
         raise Moved(found) from error
+
+
+# PostgreSQL 18 manual, appendix A: query_canceled, lock_not_available, serialization_failure,
+# deadlock_detected. What another try would meet says nothing of what this one met, and a statement
+# that was cancelled must not start again.
+_PASSING = {"57014", "55P03", "40001", "40P01"}
 
 
 def _culprit(session: PostgreSQLSession, statements: Sequence[str]) -> str:

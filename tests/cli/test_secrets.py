@@ -156,7 +156,7 @@ def test_no_defect_shows_a_password(
             raise KeyError({url!r}, {ODD!r})
 
         import orchestrator.fleet.state
-        orchestrator.fleet.state._read_group = broken
+        orchestrator.fleet.state._read_server = broken
         """,
     )
     done = subprocess.run(
