@@ -300,9 +300,11 @@ class _Reader:
 
     def _text(self, node: ast.stmt) -> str:
         """The first line of a statement; no URL's password, and no argument of an engine."""
-        for call in (one for one in ast.walk(node) if isinstance(one, ast.Call)):
-            if _called(call) in _ENGINES and isinstance(node, (ast.Assign, ast.AnnAssign)):
-                said = ", ".join(f"{one}=..." for one in _session_keywords(call))
+        head = [one for one in ast.iter_child_nodes(node) if not isinstance(one, ast.stmt)]
+        for call in (inner for one in head for inner in ast.walk(one)):
+            if not isinstance(call, ast.Call) or _called(call) not in _ENGINES:
+                continue
+            if said := ", ".join(f"{one}=..." for one in _session_keywords(call)):
                 return f"{_called(call)}({said})"
         written = ast.get_source_segment(self.source.text, node) or ""
         if "\n" in written or not written:

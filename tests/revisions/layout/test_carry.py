@@ -376,3 +376,20 @@ def test_a_statement_over_several_lines_and_a_timeout(tmp_path: Path) -> None:
     (one,) = carried.left
     assert one.name.startswith("connection.execute(text(\"SET lock_timeout = '4s'\"")
     assert one.why.endswith("; set `lock_timeout:` of the bind")
+
+
+def test_no_password_is_told(tmp_path: Path) -> None:
+    carried = read(
+        tmp_path,
+        """
+        from sqlalchemy import create_engine
+        def online():
+            with create_engine("mysql://h/d", connect_args={"password": "s3cret"}).begin() as one:
+                context.configure(connection=one)
+            prepare("mysql://app:s3cret@h/d")
+        """,
+    )
+    assert [one.name for one in carried.left] == [
+        "create_engine(connect_args=...)",
+        'prepare("mysql://...@h/d")',
+    ]
