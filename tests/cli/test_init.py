@@ -243,3 +243,19 @@ def test_a_password_stays_where_it_is(tmp_path: Path) -> None:
     assert "alembic.ini holds the URL used before" in said.out
     assert "s3cr3tword" not in said.all + project.read("databases.yaml")
     assert "url: ${DATABASE_URL}\n" in project.read("databases.yaml")
+
+
+def test_session_sql_that_is_lost_and_ids_that_are_long_are_told(tmp_path: Path) -> None:
+    project = Folder(tmp_path)
+    statement = 'connection.execute(text("SET ROLE owner"))'
+    env = ENV_PY.lstrip("\n").replace(
+        "    with engine.connect() as connection:\n",
+        f"    with engine.connect() as connection:\n        {statement}\n",
+    )
+    revision = f'raise SystemExit("imported")\nrevision = "{"r" * 40}"\ndown_revision = None\n'
+    project.write({"alembic/env.py": env, "alembic/versions/first.py": revision})
+    said = project.orchestrator("init")
+    line = next(n for n, text in enumerate(env.splitlines(), 1) if statement in text)
+    assert f"alembic/env_before.py:{line}: {statement}: " in said.out
+    assert f"#   line {line}: {statement}: " in project.read("alembic/env.py")
+    assert "    version_num_length: 64\n" in project.read("databases.yaml")

@@ -8,7 +8,8 @@ The rules:
   the definitions they need; those that databases.yaml decides become its keys.
 - What the file does besides (registering entities, load_dotenv(), sys.path) comes along in its
   order, and so do imports that are there for their effect.
-- What makes connections and runs migrations is orchestrator's now. Everything else is told.
+- What makes connections and runs migrations is orchestrator's now. Everything else is told: also
+  what was done to the connections around the migrations (SET ROLE, listeners).
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from pathlib import Path
 from orchestrator.config import Where
 from orchestrator.errors import Problem, UsageError
 from orchestrator.revisions.layout.models import ModelFinder
+from orchestrator.revisions.layout.running import beside_migrations
 from orchestrator.revisions.layout.source import Source, Statement, Unresolved, bound_name, needs_of
 from orchestrator.revisions.layout.types import Carried, Left
 from orchestrator.revisions.layout.values import Values, has_effect
@@ -101,6 +103,8 @@ class _Carrier:
                     self._keyword(name, value, values)
         for one in self.source.statements:
             self._statement(one)
+        for beside in beside_migrations(self.source):
+            self._left(beside.text, beside.node, _instead(beside.text))
         future = [one for one in self.statements if _is_future(one)]
         self.statements.difference_update(future)
         return Carried(
@@ -296,6 +300,15 @@ def _may_stop(node: ast.stmt) -> bool:
     if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
         return False
     return any(isinstance(one, (ast.Raise, ast.Assert)) for one in ast.walk(node))
+
+
+def _instead(text: str) -> str:
+    """Why a statement around the migrations is gone, and the bind's key that does the same."""
+    why = "it was run around the migrations, and orchestrator does not run it"
+    for key in ("lock_timeout", "statement_timeout"):
+        if key in text.lower():
+            return f"{why}; set `{key}:` of the bind"
+    return why
 
 
 def _title(node: ast.stmt) -> str:

@@ -17,6 +17,8 @@ from orchestrator.revisions.layout.types import Carried, FoundApps, Left
 from orchestrator.revisions.layout.url import UrlLine
 
 BIND = "main"
+# Widths of version_num: Alembic's own, and up to the widest that databases.yaml takes.
+_LENGTHS = (32, 64, 128, 255)
 _PLAIN = re.compile(r"[\w./][\w./-]*")
 _WORDS = frozenset(("true", "false", "yes", "no", "on", "off", "null", "none", "~", "y", "n"))
 
@@ -28,8 +30,12 @@ def databases_yaml(
     apps: FoundApps,
     url: UrlLine,
     settings: Mapping[str, str],
+    longest: int = 0,
 ) -> str:
-    """databases.yaml of a project with one bind. versions: () for the bind's default folder."""
+    """databases.yaml of a project with one bind.
+
+    versions: () for the bind's default folder. longest: the length of its longest revision id.
+    """
     lines = [f"# yaml-language-server: $schema={_schema(root)}"]
     if relative(root, migrations) != "migrations":
         lines.append(f"migrations: {_scalar(relative(root, migrations))}")
@@ -41,6 +47,9 @@ def databases_yaml(
         said = folders[0] if len(folders) == 1 else f"[{', '.join(folders)}]"
         lines.append(f"    versions: {said}")
     lines += [f"    {key}: {_scalar(value)}" for key, value in settings.items()]
+    if longest > _LENGTHS[0]:
+        length = next((one for one in _LENGTHS if one >= longest), _LENGTHS[-1])
+        lines.append(f"    version_num_length: {length}")
     return "\n".join(lines) + "\n"
 
 

@@ -19,7 +19,7 @@ from orchestrator.errors import ConfigError, Problem, UsageError
 from orchestrator.revisions.layout import drafts
 from orchestrator.revisions.layout.carry import carry
 from orchestrator.revisions.layout.models import ModelFinder
-from orchestrator.revisions.layout.trees import INI, find_tree
+from orchestrator.revisions.layout.trees import INI, find_tree, longest_id
 from orchestrator.revisions.layout.types import Carried, FileNote, FoundApps, Laid, Left, Tree
 from orchestrator.revisions.layout.url import UrlLine, url_line
 from orchestrator.revisions.options import CALL
@@ -103,7 +103,8 @@ def _new(root: Path, tree: Tree | None) -> tuple[_Layout, list[Path]]:
     url = _url(layout, carried)
     layout.variable = url.variable
     versions = tree.versions if tree else ()
-    text = drafts.databases_yaml(root, migrations, versions, apps, url, carried.settings)
+    longest = longest_id(versions)
+    text = drafts.databases_yaml(root, migrations, versions, apps, url, carried.settings, longest)
     note = f"bind {drafts.BIND}; apps: {_told(apps)}"
     layout.files.insert(0, _File(root / FILE_NAME, text, note))
     layout.notes += apps.notes

@@ -5,12 +5,13 @@ Enters: the project's folder.  Leaves: a `Tree`, or None for a project without o
 
 from __future__ import annotations
 
+import ast
 import configparser
 import os
 import re
 import tomllib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,29 @@ def folders_below(root: Path, depth: int) -> Iterator[Path]:
             and not (here / name / "pyvenv.cfg").exists()
         )
         yield here
+
+
+def longest_id(folders: Iterable[Path]) -> int:
+    """The length of the longest revision id of these folders' files, 0 without any.
+
+    The files are read and never imported; one that is no Python is told by other commands.
+    """
+    return max((len(one) for folder in folders for one in _ids(folder)), default=0)
+
+
+def _ids(folder: Path) -> Iterator[str]:
+    for file in folder.rglob("*.py"):
+        try:
+            tree = ast.parse(file.read_bytes())
+        except (SyntaxError, ValueError):
+            continue
+        for node in tree.body:
+            match node:
+                case (
+                    ast.Assign(targets=[ast.Name(id="revision")], value=ast.Constant(str(found)))
+                    | ast.AnnAssign(target=ast.Name(id="revision"), value=ast.Constant(str(found)))
+                ):
+                    yield found
 
 
 def _tool_alembic(file: Path) -> dict[str, Any]:

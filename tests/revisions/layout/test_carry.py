@@ -6,6 +6,7 @@ import ast
 import textwrap
 from pathlib import Path
 
+import alembic
 import pytest
 
 from orchestrator.errors import UsageError
@@ -254,3 +255,141 @@ def test_flask_migrate(tmp_path: Path) -> None:
         "if current_app.debug:": "it needs current_app, which only Flask's own command has",
         "**conf_args": "its contents are not written out in the file",
     }
+
+
+TEMPLATES = Path(alembic.__file__).parent / "templates"
+
+
+@pytest.mark.parametrize("template", ["generic", "async", "pyproject", "pyproject_async"])
+def test_alembics_own_templates_lose_nothing(tmp_path: Path, template: str) -> None:
+    text = (TEMPLATES / template / "env.py").read_text(encoding="utf-8")
+    assert read(tmp_path, text, head="").left == ()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        """connection.execute(text("SET lock_timeout='4s'"))""",
+        'connection.execute(text("SET ROLE owner"))',
+        'connection.exec_driver_sql("CREATE SCHEMA IF NOT EXISTS app")',
+        'connection.dialect.default_schema_name = "app"',
+        'event.listen(connectable, "connect", prepare)',
+        "prepare(connection)",
+        "found = prepare(connection)",
+        "token = prepare()",
+        "outside.take_lock()",
+        'connection = connection.execution_options(isolation_level="AUTOCOMMIT")',
+        "connection.run_sync(prepare)",
+        'context.execute("SET ROLE owner")',
+        'assert connection.dialect.name == "postgresql"',
+        'raise RuntimeError("not here")',
+    ],
+)
+@pytest.mark.parametrize("place", ["online", "block"])
+def test_what_is_done_around_the_migrations_is_told(
+    tmp_path: Path, statement: str, place: str
+) -> None:
+    block = "if connection.dialect.name == 'x':\n                    " * (place == "block")
+    carried = read(
+        tmp_path,
+        f"""
+        import outside
+        from sqlalchemy import engine_from_config, event, text
+        def prepare(*given):
+            pass
+        def online():
+            connectable = engine_from_config(config.get_section("alembic"), prefix="sqlalchemy.")
+            with connectable.connect() as connection:
+                {block}{statement}
+                context.configure(connection=connection, compare_type=True)
+                with context.begin_transaction():
+                    context.run_migrations()
+        online()
+        """,
+    )
+    (one,) = carried.left
+    assert one.name == statement
+    assert one.where.line == (12 if place == "block" else 11)
+    assert f"line {one.where.line}: {statement}: {one.why}" in env_py(carried, "env_before.py")
+
+
+def test_what_the_engine_is_made_with(tmp_path: Path) -> None:
+    carried = read(
+        tmp_path,
+        """
+        import os
+        from sqlalchemy import create_engine, event
+        from shop.settings import get_settings
+        def get_url():
+            if "DB" not in os.environ:
+                raise RuntimeError("no DB")
+            return os.environ["DB"]
+        def get_engine():
+            engine = create_engine(get_url(), connect_args={"password": "s3cret"})
+            event.listen(engine, "connect", print)
+            return engine
+        def offline():
+            url = get_settings().url
+            context.configure(url=url)
+            with context.begin_transaction():
+                context.run_migrations()
+        def online():
+            section = config.get_section(config.config_ini_section)
+            section["sqlalchemy.url"] = get_url()
+            connectable = config.attributes.get("connection", None)
+            if connectable is None:
+                connectable = get_engine()
+            @event.listens_for(connectable, "connect")
+            def prepared(connection, record):
+                connection.cursor().execute("SET ROLE owner")
+            try:
+                with connectable.connect() as connection, connection.begin():
+                    context.configure(connection=connection)
+                    context.run_migrations()
+                    connection.commit()
+            finally:
+                connectable.dispose()
+        if context.is_offline_mode():
+            offline()
+        else:
+            online()
+        """,
+    )
+    assert [one.name for one in carried.left] == [
+        "create_engine(connect_args=...)",
+        'event.listen(engine, "connect", print)',
+        "@event.listens_for(connectable, 'connect')",
+    ]
+
+
+def test_a_statement_over_several_lines_and_a_timeout(tmp_path: Path) -> None:
+    carried = read(
+        tmp_path,
+        """
+        def online(connection):
+            connection.execute(
+                text("SET lock_timeout = '4s'")
+            )
+            context.configure(connection=connection)
+        """,
+    )
+    (one,) = carried.left
+    assert one.name.startswith("connection.execute(text(\"SET lock_timeout = '4s'\"")
+    assert one.why.endswith("; set `lock_timeout:` of the bind")
+
+
+def test_no_password_is_told(tmp_path: Path) -> None:
+    carried = read(
+        tmp_path,
+        """
+        from sqlalchemy import create_engine
+        def online():
+            with create_engine("mysql://h/d", connect_args={"password": "s3cret"}).begin() as one:
+                context.configure(connection=one)
+            prepare("mysql://app:s3cret@h/d")
+        """,
+    )
+    assert [one.name for one in carried.left] == [
+        "create_engine(connect_args=...)",
+        'prepare("mysql://...@h/d")',
+    ]

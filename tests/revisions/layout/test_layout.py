@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from orchestrator.config.load import load_config
 from orchestrator.revisions.layout.layout import lay_out
 from orchestrator.revisions.layout.url import url_line
 
@@ -198,3 +199,20 @@ def test_urls(written: str | None, variable: str, expected: str) -> None:
     assert line.text == expected
     assert "secret" not in line.note
     assert bool(line.variable) == (":-" not in expected)
+
+
+@pytest.mark.parametrize(
+    ("length", "expected"), [(12, None), (32, None), (33, 64), (64, 64), (65, 128), (129, 255)]
+)
+def test_long_revision_ids(tmp_path: Path, length: int, expected: int | None) -> None:
+    long = "r" * length
+    files = {
+        "migrations/env.py": "",
+        "migrations/versions/a.py": "raise SystemExit('imported')\nrevision = 'a'\n",
+        "migrations/versions/b.py": f"raise SystemExit\nrevision: str = '{long}'\n",
+        "migrations/versions/c.py": f"down_revision = '{'x' * 200}'\nother = '{'x' * 200}'\n",
+        "migrations/versions/d.py": "this is no Python",
+    }
+    assert laid(tmp_path, files)["binds"]["main"].get("version_num_length") == expected
+    config = load_config(tmp_path / "databases.yaml", environ={"DATABASE_URL": "postgresql://h/d"})
+    assert config.binds["main"].version_num_length == (expected or 32)
