@@ -54,7 +54,9 @@ class Runner:
             yield self._heard(_failed(one.target, one.problem))
         config = self._project.config
         binds = {cohort.bind: config.binds[cohort.bind] for cohort in plan.cohorts}
-        for stage in stages(config, binds.values()):
+        order = stages(config, binds.values())
+        # What a bind depends on is taken back last, as it was made first.
+        for stage in reversed(order) if plan.goal.verb == "downgrade" else order:
             names = {bind.name for bind in stage}
             cohorts = [cohort for cohort in plan.cohorts if cohort.bind in names]
             yield from self._stage(cohorts, plan.goal, purge=purge)
@@ -63,7 +65,7 @@ class Runner:
         """Apply cohorts none of which depends on another."""
         work: list[Work] = []
         for cohort in cohorts:
-            waited_for = self._failed_before(cohort)
+            waited_for = None if goal.verb == "downgrade" else self._failed_before(cohort)
             if waited_for is not None:
                 for target in cohort.targets:
                     yield self._heard(_failed(target, _not_started(target, waited_for)))

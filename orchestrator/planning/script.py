@@ -19,7 +19,9 @@ from orchestrator.planning.statements import (
 )
 from orchestrator.revisions.types import Direction, Recording, Segment, Step
 
-_BEGIN = ("BEGIN;", "START TRANSACTION;")
+# Not START TRANSACTION on MySQL, which the first DDL statement would end: the data and the version
+# rows behind it belong together, as under the driver's own transactions.
+_BEGIN = ("BEGIN;", "SET autocommit = 0;")
 _COMMIT = "COMMIT;"
 _CLIENT = "--default-character-set=utf8mb4 --comments"
 
@@ -47,6 +49,7 @@ def write_script(
         recording = recordings[step.revision, step.direction]
         blocks.append(_comment(step))
         blocks.extend(dialect.step(recording.segments, [*version_statements(place, step.changes)]))
+    blocks.extend(dialect.closing())
     blocks.append(f"-- end: {len(steps)} step{'s' * (len(steps) != 1)}\n")
     return "\n".join(_joined(blocks) if place.one_transaction else blocks)
 
@@ -80,6 +83,10 @@ class _Dialect(ABC):
     @abstractmethod
     def opening(self, place: Place, title: str) -> Iterator[str]:
         """What every script starts with."""
+
+    def closing(self) -> Iterator[str]:
+        """What gives the session back as it was."""
+        yield from ()
 
     @abstractmethod
     def statement(self, text: str) -> str:
@@ -162,6 +169,9 @@ class _MySQL(_Dialect):
             yield from (self.statement(text) for text in segment.statements)
         yield from (self.statement(text) for text in rows)
         yield _COMMIT
+
+    def closing(self) -> Iterator[str]:
+        yield "SET autocommit = 1;"
 
 
 class _MariaDB(_MySQL):

@@ -120,3 +120,24 @@ def test_two_runs_at_a_time_take_every_step_once(
     for name in TENANTS:
         assert sorted(rows(url, f"SELECT name FROM {name}.counter")) == [(r,) for r in REVISIONS]
         assert rows(url, f"SELECT version_num FROM {name}.alembic_version") == [("r6",)]
+
+
+def test_a_downgrade_takes_back_last_what_others_depend_on(
+    tmp_path: Path, pg_database: DatabaseFactory
+) -> None:
+    url = pg_database()
+    project = small_project(tmp_path, SHOP.format(url=shown(url), source="list: [a]"))
+    for bind, table, more in (
+        ("main", "customers", ""),
+        ("shop", "x", ", FOREIGN KEY (id) REFERENCES public.customers"),
+        ("last", "l", ", FOREIGN KEY (id) REFERENCES a.x"),
+    ):
+        project.revision(
+            bind,
+            f"{bind}1",
+            f'op.execute("CREATE TABLE {table} (id int PRIMARY KEY{more})")',
+            down=f'op.execute("DROP TABLE {table}")',
+        )
+    assert project.run("upgrade", "--all").code == 0
+    said = project.run("downgrade", "--all", "--to", "base", "--yes")
+    assert said.code == 0, said.all

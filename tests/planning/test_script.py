@@ -63,10 +63,11 @@ def test_a_mysql_script_in_full() -> None:
         "USE `b``a`;\n"
         "\n-- upgrade aa1: two lines; ' x\n"
         "-- file aa1.py\n"
-        "START TRANSACTION;\n"
+        "SET autocommit = 0;\n"
         "CREATE TABLE x (id int);\n"
         "UPDATE `v` SET version_num = 'aa1' WHERE version_num = 'aa0';\n"
         "COMMIT;\n"
+        "SET autocommit = 1;\n"
         "-- end: 1 step\n"
     )
 
@@ -100,7 +101,7 @@ def test_every_statement_has_one_end_for_psql(text: str, expected: str) -> None:
     ],
 )
 def test_every_statement_has_one_end_for_mysql(text: str, expected: str) -> None:
-    assert f"START TRANSACTION;\n{expected}\nINSERT" in script(MY, Segment((text,)))
+    assert f"SET autocommit = 0;\n{expected}\nINSERT" in script(MY, Segment((text,)))
 
 
 def test_an_autocommit_block_stands_outside_of_transactions() -> None:
