@@ -65,10 +65,18 @@ def load_config(
     return config
 
 
+_LARGEST = 8 * 1_048_576
+"""Bytes of a databases.yaml, at most: -c may name something that never ends (/dev/zero)."""
+
+
 def _text(file: Path) -> str:
     todo = "Run `orchestrator init` to lay out a project, or name the file with -c."
     try:
-        return file.read_bytes().decode("utf-8-sig")
+        with file.open("rb") as opened:
+            data = opened.read(_LARGEST + 1)
+        if len(data) <= _LARGEST:
+            return data.decode("utf-8-sig")
+        what = f"it is larger than {_LARGEST // 1_048_576} MiB"
     except FileNotFoundError:
         what = "there is no such file"
     except UnicodeDecodeError as error:

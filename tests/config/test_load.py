@@ -508,3 +508,9 @@ def test_loading_imports_no_driver_and_no_alembic(tmp_path: Path) -> None:
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
     )
     assert found.stdout.strip() == ""
+
+
+def test_a_file_that_never_ends() -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config(Path("/dev/zero"), environ={})
+    assert caught.value.problems[0].what == "it is larger than 8 MiB"
