@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import URL
 
 from servers import PASSWORD
+from servers import RunningServer
 from tests.cli.small import Said, SmallProject, command, environment, rows, shown, small_project
 from tests.conftest import DatabaseFactory
 
@@ -60,7 +61,7 @@ def everything(project: SmallProject, folder: Path, verb: tuple[str, ...]) -> Sa
     return said
 
 
-def laid_out(root: Path, first: URL, second: URL) -> SmallProject:
+def laid_out(root: Path, first: URL, second: URL, flavour: str = "mariadb-10.11") -> SmallProject:
     project = small_project(
         root,
         f"""
@@ -68,7 +69,7 @@ def laid_out(root: Path, first: URL, second: URL) -> SmallProject:
         default_bind: main
         binds:
           main: {{url: {shown(first)}}}
-          audit: {{url: {shown(second)}, flavour: mariadb-10.11, apps: []}}
+          audit: {{url: {shown(second)}, flavour: {flavour}, apps: []}}
         """,
     )
     project.revision("main", "m1", 'op.execute("CREATE TABLE items (id int, name varchar(50))")')
@@ -97,8 +98,10 @@ def temporary() -> Iterator[Path]:
         yield Path(folder)
 
 
-def test_no_verb_shows_a_password(tmp_path: Path, temporary: Path, logins: tuple[URL, URL]) -> None:
-    project = laid_out(tmp_path / "project", *logins)
+def test_no_verb_shows_a_password(
+    tmp_path: Path, temporary: Path, logins: tuple[URL, URL], mysql: RunningServer
+) -> None:
+    project = laid_out(tmp_path / "project", *logins, mysql.flavour)
     for code, *verb in (
         (0, "targets", "--json"),
         (0, "upgrade", "--all", "--dry-run"),
@@ -136,9 +139,9 @@ def test_no_error_shows_a_password(
 
 
 def test_no_defect_shows_a_password(
-    tmp_path: Path, temporary: Path, logins: tuple[URL, URL]
+    tmp_path: Path, temporary: Path, logins: tuple[URL, URL], mysql: RunningServer
 ) -> None:
-    project = laid_out(tmp_path / "project", *logins)
+    project = laid_out(tmp_path / "project", *logins, mysql.flavour)
     url = logins[0].render_as_string(hide_password=False)
     revision = project.revision("main", "m2", f"raise ValueError({url!r}, {ODD!r})", after="m1")
     said = everything_but(revision, project, temporary, ("upgrade", "--all"))
@@ -197,9 +200,9 @@ def everything_but(file: Path, project: SmallProject, folder: Path, verb: tuple[
 
 @pytest.mark.parametrize("verb", [("upgrade", "--all"), ("upgrade", "--all", "--sql", "-o", "sql")])
 def test_the_list_of_processes_shows_no_password(
-    tmp_path: Path, logins: tuple[URL, URL], verb: tuple[str, ...]
+    tmp_path: Path, logins: tuple[URL, URL], mysql: RunningServer, verb: tuple[str, ...]
 ) -> None:
-    project = laid_out(tmp_path, *logins)
+    project = laid_out(tmp_path, *logins, mysql.flavour)
     project.revision("main", "m2", 'op.execute("SELECT pg_sleep(1)")', after="m1")
     process = project.start(*verb)
     seen: set[str] = set()

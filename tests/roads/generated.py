@@ -41,6 +41,10 @@ class _Author:
     up: list[str] = field(default_factory=list)
     down: list[str] = field(default_factory=list)
     _names: int = 0
+    # SQLAlchemy keeps a compiled INSERT for the next one of its shape, with the default that the
+    # first one had: a column has one default for the whole history, or stock Alembic, which runs
+    # all revisions over one engine, would write a stale value.
+    _defaults: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def body(self) -> tuple[str, str]:
         """The functions of the revision that is written now; the next one starts empty."""
@@ -275,6 +279,7 @@ class _Author:
             value = self.draw(table.columns[name].values)
             default = f"lambda: {value!r}" if self.draw(st.booleans()) else f"{value!r}"
             if value is not None and not isinstance(value, (dict, list)):
+                default = self._defaults.setdefault((table.name, name), default)
                 shown.append(f"sa.Column({name!r}, {table.columns[name].type}, default={default})")
         options = ", multiinsert=False" if self.draw(st.integers(0, 3)) == 0 else ""
         self.does(

@@ -18,7 +18,7 @@ from tests.roads.project import Project
 from tests.roads.site import ROADS, Road, Site, compare, full
 from tests.roads.values import TRAPS, literal
 
-FAST, SLOW = 1, 15
+FAST, SLOW = 1, 6
 
 DATABASES = """\
 binds:
