@@ -13,8 +13,7 @@ from urllib.parse import quote, quote_plus
 import pytest
 from sqlalchemy import URL
 
-from servers import PASSWORD
-from servers import RunningServer
+from servers import PASSWORD, RunningServer
 from tests.cli.small import Said, SmallProject, command, environment, rows, shown, small_project
 from tests.conftest import DatabaseFactory
 
