@@ -43,7 +43,8 @@ class History:
     def heads(self) -> tuple[str, ...]:
         """The heads as the version table would hold them after all upgrades: a head that another
         revision names in depends_on is not among them (Alembic's effective heads)."""
-        return tuple(sorted(self.script.get_heads(consider_depends_on=True)))
+        # What get_heads(consider_depends_on=True) gives, which Alembic has from 1.18.5 on.
+        return tuple(sorted(self.script.revision_map._real_heads))
 
     @property
     def bases(self) -> tuple[str, ...]:
