@@ -163,6 +163,7 @@ class _Builder:
             lock_timeout=section.lock_timeout,
             statement_timeout=section.statement_timeout,
             concurrent_timeout=section.concurrent_timeout,
+            attempts=section.attempts,
             transaction=section.transaction,
         )
 

@@ -319,6 +319,11 @@ class BindSection(ServerSection):
     concurrent_timeout: Duration = Field(
         default=0.0, description="Time limit of CREATE INDEX CONCURRENTLY and its kin; 0: none."
     )
+    attempts: Positive = Field(
+        default=10,
+        description="How often a step is tried, at most: again after a lock timeout, a deadlock, "
+        "a serialization failure or a lost connection.",
+    )
     transaction: TransactionName = Field(
         default="revision", description="One transaction for each revision, or for the whole path."
     )

@@ -149,6 +149,7 @@ class Bind:
     lock_timeout: float = 5.0
     statement_timeout: float = 0.0
     concurrent_timeout: float = 0.0
+    attempts: int = 10
     transaction: Literal["revision", "path"] = "revision"
 
 

@@ -13,20 +13,19 @@ from dataclasses import dataclass, field
 from orchestrator.config import Flavour
 from orchestrator.errors import OrchestratorError
 from orchestrator.execution.live import LiveStep, LiveWorkers, moved_problem
-from orchestrator.execution.replay import (
-    Moved,
-    ReplayFailed,
-    current_rows,
-    enter,
-    purge_rows,
-    replay,
-)
+from orchestrator.execution.patience import Patience
+from orchestrator.execution.replay.entering import current_rows, enter, leave, purge_rows
+from orchestrator.execution.replay.replay import replay
+from orchestrator.execution.replay.types import Footing, Locked, Moved, ReplayFailed
 from orchestrator.execution.sessions import SessionStore
 from orchestrator.execution.types import Failure, Outcome
 from orchestrator.fleet.sessions import REPLAYING_DRIVERS, Session
 from orchestrator.fleet.types import Target
 from orchestrator.planning.plan import PlanStep
 from orchestrator.planning.statements import Place, place_of, states_along
+from orchestrator.safety.locks import lock_of
+from orchestrator.safety.owners import Owner
+from orchestrator.safety.settings import session_settings
 
 
 @dataclass(frozen=True)
@@ -35,9 +34,18 @@ class Drive:
 
     sessions: SessionStore
     workers: LiveWorkers
+    owner: Owner
     stopping: Callable[[], bool] = lambda: False
+    pause: Callable[[float], None] = time.sleep
     on_start: Callable[[Target], None] = lambda _target: None
     on_step: Callable[[Target, str], None] = lambda _target, _revision: None
+    on_wait: Callable[[Target, str], None] = lambda _target, _words: None
+
+    def patience(self, target: Target) -> Patience:
+        """How patient the run is with one target."""
+        return Patience(
+            target.bind, self.stopping, lambda words: self.on_wait(target, words), self.pause
+        )
 
 
 @dataclass
@@ -45,12 +53,19 @@ class _Trip:
     """Where a target is on its path."""
 
     target: Target
-    place: Place
+    footing: Footing
     states: list[tuple[str, ...]]
+    patience: Patience
     started: float = field(default_factory=time.monotonic)
     at: int = 0
     begun: int = 0
     taken: list[str] = field(default_factory=list)
+    statements: int = 0
+    group: Sequence[PlanStep] = ()
+
+    @property
+    def place(self) -> Place:
+        return self.footing.place
 
     @property
     def rows(self) -> tuple[str, ...]:
@@ -68,6 +83,14 @@ class _Trip:
         self.at = later[0]
         return True
 
+    def told(self, error: ReplayFailed) -> Failure:
+        """Why the steps that were tried last could not be taken."""
+        if not self.group:
+            return Failure(error.message)
+        culprit, where = _culprit(self.group, error.statement)
+        advice = _kept(self, error)
+        return Failure(error.message, culprit.step.revision, where, error.statement.strip(), advice)
+
     def outcome(self, result: str, failure: Failure | None = None) -> Outcome:
         return Outcome(
             self.target,
@@ -77,6 +100,9 @@ class _Trip:
             tuple(self.taken),
             failure,
             time.monotonic() - self.started,
+            self.statements,
+            self.patience.attempts,
+            self.patience.waited,
         )
 
 
@@ -94,8 +120,12 @@ def drive(
     purge: empty the version table first (stamp --purge).
     """
     context.on_start(target)
-    place = place_of(target, flavour)
-    trip = _Trip(target, place, states_along(state, [one.step.changes for one in steps]))
+    trip = _Trip(
+        target,
+        footing_of(target, flavour, context.owner),
+        states_along(state, [one.step.changes for one in steps]),
+        context.patience(target),
+    )
     if purge and not context.stopping():
         ended = _purged(context, trip)
         if ended is not None or not steps:
@@ -113,14 +143,47 @@ def drive(
     return trip.outcome("done" if trip.taken else "unchanged")
 
 
+def footing_of(target: Target, flavour: Flavour, owner: Owner) -> Footing:
+    """What a session stands on in a target."""
+    place = place_of(target, flavour)
+    lock = lock_of(flavour.family, place.database, place.schema, place.version_table)
+    return Footing(place, lock, owner, tuple(session_settings(target.bind, flavour, owner)))
+
+
 def _purged(context: Drive, trip: _Trip) -> Outcome | None:
-    try:
+    return _persist(context, trip, lambda session: purge_rows(session, trip.footing))
+
+
+def _persist(
+    context: Drive, trip: _Trip, work: Callable[[Session], Outcome | None]
+) -> Outcome | None:
+    """Do work in a session that stands in the target with its lock; again, on another session
+    where need be, when it fails for a reason that passes."""
+
+    def attempt() -> Outcome | None:
         with context.sessions.lend(trip.target) as session:
-            enter(session, trip.place)
-            purge_rows(session, trip.place)
-    except (ReplayFailed, OrchestratorError) as error:
-        return trip.outcome("failed", Failure(str(error)))
-    return None
+            try:
+                enter(session, trip.footing)
+                return work(session)
+            finally:
+                leave(session, trip.footing)
+
+    try:
+        return trip.patience.persist(attempt, lambda: trip.at)
+    except Locked as locked:
+        wait = trip.target.bind.lock_wait
+        failure = Failure(
+            f"its lock was held for {wait:g} s by {locked.holder}",
+            todo="See `orchestrator locks`; wait longer with --lock-wait.",
+        )
+        return trip.outcome("not-started" if context.stopping() else "failed", failure)
+    except ReplayFailed as error:
+        if error.passing == "connection lost" and not context.stopping():
+            context.sessions.given_up(trip.target)
+        return trip.outcome("failed", trip.told(error))
+    except OrchestratorError as error:
+        problem = error.problems[0]
+        return trip.outcome("failed", Failure(problem.what, where=problem.where, todo=problem.todo))
 
 
 def _runs_live(target: Target, step: PlanStep, steps: Sequence[PlanStep]) -> bool:
@@ -169,23 +232,21 @@ def _live(context: Drive, trip: _Trip, steps: Sequence[PlanStep]) -> Outcome | N
 
 def _compiled(context: Drive, trip: _Trip, steps: Sequence[PlanStep]) -> Outcome | None:
     """Replay compiled steps in one session, up to the next live one."""
-    try:
-        with context.sessions.lend(trip.target) as session:
-            enter(session, trip.place)
-            while trip.at < len(steps) and not _runs_live(trip.target, steps[trip.at], steps):
-                if context.stopping():
-                    return trip.outcome("not-started")
-                group = _together(trip, steps)
-                context.on_step(trip.target, group[0].step.revision)
-                ended = _replay(session, trip, group)
-                if ended is not None:
-                    return ended
-    except ReplayFailed as error:
-        return trip.outcome("failed", Failure(error.message))
-    except OrchestratorError as error:
-        problem = error.problems[0]
-        return trip.outcome("failed", Failure(problem.what, where=problem.where, todo=problem.todo))
-    return None
+
+    def leg(session: Session) -> Outcome | None:
+        while trip.at < len(steps) and not _runs_live(trip.target, steps[trip.at], steps):
+            if context.stopping():
+                return trip.outcome("not-started")
+            group = _together(trip, steps)
+            context.on_step(trip.target, group[0].step.revision)
+            following = trip.at + len(group)
+            last = following == len(steps) or _runs_live(trip.target, steps[following], steps)
+            ended = _replay(session, trip, group, last=last)
+            if ended is not None:
+                return ended
+        return None
+
+    return _persist(context, trip, leg)
 
 
 def _together(trip: _Trip, steps: Sequence[PlanStep]) -> Sequence[PlanStep]:
@@ -196,12 +257,15 @@ def _together(trip: _Trip, steps: Sequence[PlanStep]) -> Sequence[PlanStep]:
     return steps[trip.at :] if whole else steps[trip.at : trip.at + 1]
 
 
-def _replay(session: Session, trip: _Trip, group: Sequence[PlanStep]) -> Outcome | None:
+def _replay(
+    session: Session, trip: _Trip, group: Sequence[PlanStep], *, last: bool
+) -> Outcome | None:
+    """Take the steps of one transaction. Raises ReplayFailed and Locked."""
     step = group[0]
+    compiled = [(one.step, one.recording.segments) for one in group]
+    trip.group = group
     try:
-        replay(
-            session, trip.place, [(one.step, one.recording.segments) for one in group], trip.rows
-        )
+        replay(session, trip.footing, compiled, trip.rows, last=last)
     except Moved as moved:
         if trip.move_to(moved.rows):
             return None
@@ -209,15 +273,12 @@ def _replay(session: Session, trip: _Trip, group: Sequence[PlanStep]) -> Outcome
         failure = Failure(problem.what, step.step.revision, todo=problem.todo)
         return trip.outcome("failed", failure)
     except ReplayFailed as error:
-        culprit, where = _culprit(group, error.statement)
-        failure = Failure(
-            error.message, culprit.step.revision, where, error.statement.strip(), _kept(trip, error)
-        )
         if len(group) > 1 and error.kept and not error.lost:
             _catch_up(session, trip, group)
-        return trip.outcome("failed", failure)
+        raise
     for one in group:
         trip.advance(one.step.revision)
+        trip.statements += one.statements
     return None
 
 
@@ -236,8 +297,8 @@ def _kept(trip: _Trip, error: ReplayFailed) -> str:
 def _catch_up(session: Session, trip: _Trip, group: Sequence[PlanStep]) -> None:
     """One transaction for the whole path ends where an autocommit block begins: find out how far
     the path was committed."""
-    with suppress(ReplayFailed):
-        rows = current_rows(session, trip.place)
+    with suppress(ReplayFailed, Locked):
+        rows = current_rows(session, trip.footing)
         for one in group:
             if trip.rows == rows or rows not in trip.states[trip.at + 1 :]:
                 return

@@ -100,6 +100,10 @@ class ThreadPool:
         """Whether stop() was called."""
         return self._stopping.is_set()
 
+    def pause(self, seconds: float) -> None:
+        """Sleep, until the run is stopped at the longest."""
+        self._stopping.wait(seconds)
+
     def stop(self) -> None:
         """Let running targets end their step; the rest come back as "not-started"."""
         self._stopping.set()

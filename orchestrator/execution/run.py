@@ -21,6 +21,7 @@ from orchestrator.execution.types import Failure, Outcome
 from orchestrator.fleet.types import Target
 from orchestrator.planning.paths import Goal
 from orchestrator.planning.plan import Cohort, Plan
+from orchestrator.safety.owners import Owner
 
 
 class Runner:
@@ -34,15 +35,25 @@ class Runner:
         project: Project,
         *,
         size: int,
+        run_id: str = "",
         on_start: Callable[[Target], None] = lambda _target: None,
         on_step: Callable[[Target, str], None] = lambda _target, _revision: None,
+        on_wait: Callable[[Target, str], None] = lambda _target, _words: None,
     ) -> None:
-        """size: how many targets run at the same time, at most."""
+        """size: how many targets run at the same time, at most. run_id: by which the holders of
+        locks are known. on_wait: hears what a target waits for."""
         self._sessions = SessionStore()
         self._workers = LiveWorkers(project.config.file, project.config.root, size)
         self._pool = ThreadPool(size)
         self._drive = Drive(
-            self._sessions, self._workers, lambda: self._pool.stopping, on_start, on_step
+            self._sessions,
+            self._workers,
+            Owner.here(run_id),
+            lambda: self._pool.stopping,
+            self._pool.pause,
+            on_start,
+            on_step,
+            on_wait,
         )
         self._project = project
         self._failed_binds: set[str] = set()

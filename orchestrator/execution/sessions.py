@@ -13,10 +13,13 @@ from contextlib import contextmanager, suppress
 
 from sqlalchemy.engine import URL
 
+from orchestrator.config.urls import server_identity
 from orchestrator.errors import DatabaseError, Problem
+from orchestrator.execution.replay.types import ReplayFailed
 from orchestrator.fleet.engines import driver_message, target_url
 from orchestrator.fleet.sessions import SendError, Session, open_session
 from orchestrator.fleet.types import Target
+from orchestrator.safety.passing import passing
 
 
 class SessionStore:
@@ -30,30 +33,47 @@ class SessionStore:
         self._guard = threading.Lock()
         self._idle: dict[URL, list[Session]] = defaultdict(list)
         self._lent: set[Session] = set()
+        self._reached: set[str] = set()
 
     @contextmanager
     def lend(self, target: Target) -> Iterator[Session]:
         """A session for a target, for as long as the block lasts. Raises DatabaseError when the
-        server cannot be reached."""
+        server cannot be reached, and ReplayFailed when it was reached before: it may come back."""
         url = _kept_url(target)
         session = self._take(url)
         if session is None:
-            try:
-                session = open_session(url)
-            except SendError as error:
-                raise DatabaseError(
-                    Problem(
-                        driver_message(error.error),
-                        where=f"target {target.id}",
-                        todo="Check its URL in databases.yaml.",
-                    )
-                ) from error
-            with self._guard:
-                self._lent.add(session)
+            session = self._open(url, target)
         try:
             yield session
         finally:
             self._give_back(url, session)
+
+    def _open(self, url: URL, target: Target) -> Session:
+        try:
+            session = open_session(url)
+        except SendError as error:
+            message = driver_message(error.error)
+            with self._guard:
+                known = server_identity(url) in self._reached
+            passes = passing(error.error, lost=True)
+            if known and passes == "connection lost":
+                raise ReplayFailed(message, lost=True, passing=passes) from error
+            raise DatabaseError(
+                Problem(
+                    message,
+                    where=f"target {target.id}",
+                    todo="Check its URL in databases.yaml.",
+                )
+            ) from error
+        with self._guard:
+            self._lent.add(session)
+            self._reached.add(server_identity(url))
+        return session
+
+    def given_up(self, target: Target) -> None:
+        """The server of a target was waited for in vain: the next target does not wait as long."""
+        with self._guard:
+            self._reached.discard(server_identity(_kept_url(target)))
 
     def _take(self, url: URL) -> Session | None:
         stale: list[Session] = []

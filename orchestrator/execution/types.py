@@ -40,3 +40,6 @@ class Outcome:
     steps: tuple[str, ...] = ()
     failure: Failure | None = None
     seconds: float = 0.0
+    statements: int = 0
+    attempts: int = 1
+    waited: float = 0.0

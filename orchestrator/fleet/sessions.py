@@ -88,10 +88,25 @@ class Session(ABC):
     def __init__(self, connection: Any) -> None:
         self._connection = connection
         self._used = False
+        self.standing = False
+        """Whether it stands in a target, with that target's lock: from `enter` to `leave`, or to a
+        batch that gave the lock back."""
 
     @abstractmethod
-    def enter(self, schema: str | None, search_path: Sequence[str], database: str | None) -> None:
-        """Start afresh in a schema (PostgreSQL) or a database (MySQL)."""
+    def enter(
+        self,
+        schema: str | None,
+        search_path: Sequence[str],
+        database: str | None,
+        also: Sequence[str] = (),
+    ) -> None:
+        """Start afresh in a schema (PostgreSQL) or a database (MySQL). also: statements that come
+        with it, such as the session's settings and the target's lock."""
+
+    @abstractmethod
+    def leave(self, give_back: str) -> None:
+        """Send the statement that gives the lock back, where the session still has it. Raises
+        SendError."""
 
     @abstractmethod
     def batch(self, statements: Sequence[str]) -> list[int]:
@@ -122,15 +137,29 @@ class PostgreSQLSession(Session):
 
     _entering = ""
 
-    def enter(self, schema: str | None, search_path: Sequence[str], database: str | None) -> None:
+    def enter(
+        self,
+        schema: str | None,
+        search_path: Sequence[str],
+        database: str | None,
+        also: Sequence[str] = (),
+    ) -> None:
         """Nothing is sent yet: it goes before the first batch, in the same round trip."""
         parts = [_RESET_POSTGRESQL] if self._used else []
         path = [schema, *search_path] if schema else list(search_path)
         if path:
             quoted = ", ".join('"' + name.replace('"', '""') + '"' for name in path if name)
             parts.append(f"SET search_path = {quoted}")
+        parts += also
         self._entering = "; ".join(parts) + (";\n" if parts else "")
-        self._used = True
+        self._used = self.standing = True
+
+    def leave(self, give_back: str) -> None:
+        sent = self.standing and not self._entering
+        self._entering, self.standing = "", False
+        if sent:
+            self.rollback()
+            self.single(give_back)
 
     def batch(self, statements: Sequence[str]) -> list[int]:
         text = self._entering + "\n;\n".join(statements)
@@ -164,6 +193,14 @@ class PostgreSQLSession(Session):
         self._entering = ""
         return found
 
+    def plain_rows(self, query: str) -> list[tuple[Any, ...]]:
+        """The rows of a query that is sent without what `enter` has prepared. Raises SendError."""
+        prepared, self._entering = self._entering, ""
+        try:
+            return self.rows(query)
+        finally:
+            self._entering = prepared
+
     def cancel(self) -> None:
         self._connection.cancel()
 
@@ -191,7 +228,13 @@ class MySQLSession(Session):
         super().__init__(connection)
         self._again = again
 
-    def enter(self, schema: str | None, search_path: Sequence[str], database: str | None) -> None:
+    def enter(
+        self,
+        schema: str | None,
+        search_path: Sequence[str],
+        database: str | None,
+        also: Sequence[str] = (),
+    ) -> None:
         del schema, search_path  # PostgreSQL's.
         texts = ["USE `" + database.replace("`", "``") + "`"] if database else []
         try:
@@ -200,10 +243,17 @@ class MySQLSession(Session):
                 self._connection._read_ok_packet()
                 texts = [*self._beginning(), *texts]
             self._used = True
-            if texts:
-                self._send(texts)
         except self._error as error:
             raise SendError(error) from error
+        texts += also
+        if texts:
+            self._sent(texts, 0, texts)
+        self.standing = True
+
+    def leave(self, give_back: str) -> None:
+        if self.standing:
+            self.standing = False
+            self._sent(["ROLLBACK", give_back], 0, ["ROLLBACK", give_back])
 
     def _beginning(self) -> list[str]:
         """What PyMySQL does after it has connected, and a reset undoes (pymysql/connections.py,

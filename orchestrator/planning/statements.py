@@ -32,6 +32,7 @@ class Place:
     version_num_length: int = 32
     create: bool = False
     one_transaction: bool = False
+    journal_table: str = "orchestrator_journal"
 
     def quote(self, name: str) -> str:
         """A name as a quoted identifier."""
@@ -41,7 +42,15 @@ class Place:
     @property
     def versions(self) -> str:
         """The version table's quoted name, with the schema that holds it."""
-        name = self.quote(self.version_table)
+        return self._inside(self.version_table)
+
+    @property
+    def journal(self) -> str:
+        """The journal's quoted name, with the schema that holds it."""
+        return self._inside(self.journal_table)
+
+    def _inside(self, table: str) -> str:
+        name = self.quote(table)
         return f"{self.quote(self.schema)}.{name}" if self.schema else name
 
 
@@ -61,6 +70,7 @@ def place_of(target: Target, flavour: Flavour) -> Place:
         bind.version_num_length,
         bind.create and target.tenant is not None,
         bind.transaction == "path",
+        bind.journal_table,
     )
 
 

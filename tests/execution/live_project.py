@@ -19,6 +19,7 @@ from orchestrator.execution.types import Outcome
 from orchestrator.fleet.targets import Selection, find_targets
 from orchestrator.fleet.types import Target
 from orchestrator.planning.plan import PlanStep
+from orchestrator.safety.owners import Owner
 from tests.cli.small import SmallProject, shown, small_project
 from tests.execution.replayed import MY, PG
 
@@ -48,7 +49,7 @@ def driving(root: Path, size: int = 1, **heard: object) -> Iterator[Drive]:
     """Sessions and workers for a project, closed at the end."""
     sessions, workers = SessionStore(), LiveWorkers(root / "databases.yaml", root, size)
     try:
-        yield Drive(sessions, workers, **heard)  # type: ignore[arg-type]
+        yield Drive(sessions, workers, Owner.here("test"), **heard)  # type: ignore[arg-type]
     finally:
         sessions.close()
         workers.close()

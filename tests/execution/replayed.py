@@ -12,11 +12,13 @@ from pathlib import Path
 from sqlalchemy import URL
 
 from orchestrator.config import Bind, Flavour, Server, Where
-from orchestrator.execution.replay import CompiledStep, enter, replay
+from orchestrator.execution.drive import footing_of
+from orchestrator.execution.replay.entering import enter
+from orchestrator.execution.replay.replay import replay
+from orchestrator.execution.replay.types import CompiledStep, Footing
 from orchestrator.fleet.sessions import Session, open_session
 from orchestrator.fleet.types import Target
 from orchestrator.planning.plan import PlanStep
-from orchestrator.planning.statements import Place
 from orchestrator.revisions.types import (
     Direction,
     LiveReason,
@@ -25,6 +27,7 @@ from orchestrator.revisions.types import (
     Step,
     VersionChange,
 )
+from orchestrator.safety.owners import Owner
 from tests.cli.small import rows
 
 HERE = Where(Path("databases.yaml"), 1)
@@ -76,11 +79,10 @@ def target_of(url: URL, **bind: object) -> Target:
     return Target(made, server)
 
 
-def place_in(url: URL, schema: str | None = None) -> Place:
-    """The place of a database itself, or of a schema in it."""
-    if url.get_backend_name() == "postgresql":
-        return Place("main", PG, schema)
-    return Place("main", MY, database=url.database)
+def footing_in(url: URL, **bind: object) -> Footing:
+    """The footing of a database itself."""
+    target = target_of(url, **bind)
+    return footing_of(target, PG if target.bind.family == "postgresql" else MY, Owner.here("test"))
 
 
 @contextmanager
@@ -88,7 +90,7 @@ def session_in(url: URL) -> Iterator[Session]:
     """A session in a database."""
     session = open_session(url)
     try:
-        enter(session, place_in(url))
+        enter(session, footing_in(url))
         yield session
     finally:
         session.close()
@@ -99,7 +101,7 @@ def run(url: URL, *steps: CompiledStep, expected: Sequence[str] = ()) -> None:
     with session_in(url) as session:
         held = tuple(expected)
         for one in steps:
-            replay(session, place_in(url), [one], held)
+            replay(session, footing_in(url), [one], held)
             held = (one[0].revision,)
 
 

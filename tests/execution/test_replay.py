@@ -8,11 +8,13 @@ import threading
 import pytest
 from sqlalchemy import URL
 
-from orchestrator.execution.replay import Moved, ReplayFailed, current_rows, purge_rows, replay
+from orchestrator.execution.replay.entering import current_rows, purge_rows
+from orchestrator.execution.replay.replay import replay
+from orchestrator.execution.replay.types import Moved, ReplayFailed
 from orchestrator.revisions.types import VersionChange
 from tests.cli.small import rows
 from tests.conftest import DatabaseFactory
-from tests.execution.replayed import alone, place_in, run, session_in, step, versions
+from tests.execution.replayed import alone, footing_in, run, session_in, step, versions
 
 A = step("a", None, "CREATE TABLE t (id int, note varchar(200))")
 
@@ -30,9 +32,9 @@ def tables(url: URL) -> set[str]:
 def test_the_version_table_comes_with_the_first_step(any_database: DatabaseFactory) -> None:
     url = any_database()
     with session_in(url) as session:
-        assert current_rows(session, place_in(url)) == ()
-        replay(session, place_in(url), [A], ())
-        assert current_rows(session, place_in(url)) == ("a",)
+        assert current_rows(session, footing_in(url)) == ()
+        replay(session, footing_in(url), [A], ())
+        assert current_rows(session, footing_in(url)) == ("a",)
     assert tables(url) == {"t", "alembic_version"}
 
 
@@ -278,17 +280,17 @@ def test_empty_revisions_merges_and_downgrades(any_database: DatabaseFactory) ->
     )
     back = dataclasses.replace(made, changes=(VersionChange("delete", old="x"),))
     with session_in(url) as session:
-        place = place_in(url)
+        footing = footing_in(url)
         for one, before, after in [
             (fork, ("b",), ("b", "x")),
             (merge, ("b", "x"), ("m",)),
             (split, ("m",), ("b", "x")),
             (back, ("b", "x"), ("b",)),
         ]:
-            replay(session, place, [(one, [])], before)
-            assert current_rows(session, place) == after
-        purge_rows(session, place)
-        assert current_rows(session, place) == ()
+            replay(session, footing, [(one, [])], before)
+            assert current_rows(session, footing) == after
+        purge_rows(session, footing)
+        assert current_rows(session, footing) == ()
 
 
 def test_several_steps_in_one_transaction(pg_database: DatabaseFactory) -> None:
@@ -296,10 +298,10 @@ def test_several_steps_in_one_transaction(pg_database: DatabaseFactory) -> None:
     good = [A, step("b", "a", "INSERT INTO t VALUES (1, 'x')")]
     with session_in(url) as session:
         with pytest.raises(ReplayFailed) as failed:
-            replay(session, place_in(url), [*good, step("c", "b", "SELECT 1/0")], ())
+            replay(session, footing_in(url), [*good, step("c", "b", "SELECT 1/0")], ())
         assert failed.value.statement == "SELECT 1/0"
         assert tables(url) == set()
-        replay(session, place_in(url), [*good, step("c", "b", "SELECT 1")], ())
+        replay(session, footing_in(url), [*good, step("c", "b", "SELECT 1")], ())
     assert (versions(url), notes(url)) == (["c"], ["x"])
 
 
@@ -312,8 +314,8 @@ def test_a_lost_connection_is_told_as_such(any_database: DatabaseFactory) -> Non
     )
     with session_in(url) as session:
         with pytest.raises(ReplayFailed) as failed:
-            replay(session, place_in(url), [step("a", None, "SELECT 1", kill)], ())
+            replay(session, footing_in(url), [step("a", None, "SELECT 1", kill)], ())
         assert failed.value.lost or url.get_backend_name() != "postgresql"
         with pytest.raises(ReplayFailed) as failed:
-            current_rows(session, place_in(url))
+            current_rows(session, footing_in(url))
         assert failed.value.lost

@@ -10,12 +10,12 @@ import pytest
 from sqlalchemy import URL
 
 from orchestrator.errors import DatabaseError
-from orchestrator.execution.replay import enter
+from orchestrator.execution.replay.entering import enter
 from orchestrator.execution.sessions import SessionStore
 from orchestrator.fleet.sessions import SendError
 from tests.cli.small import rows
 from tests.conftest import DatabaseFactory
-from tests.execution.replayed import place_in, target_of
+from tests.execution.replayed import footing_in, target_of
 
 
 def connected(url: URL, *databases: str | None) -> int:
@@ -35,7 +35,7 @@ def test_a_session_is_used_again(any_database: DatabaseFactory) -> None:
     seen = []
     for _ in range(3):
         with store.lend(target_of(url)) as session:
-            enter(session, place_in(url))
+            enter(session, footing_in(url))
             seen.append(session.rows(own))
     assert seen[0] == seen[1] == seen[2]
     with store.lend(target_of(url)) as one, store.lend(target_of(url)) as two:
@@ -49,7 +49,7 @@ def test_a_mysql_session_serves_every_database(my_database: DatabaseFactory) -> 
     seen = []
     for url in (one, two, one):
         with store.lend(target_of(url)) as session:
-            enter(session, place_in(url))
+            enter(session, footing_in(url))
             seen.append(session.rows("SELECT connection_id(), database()")[0])
     store.close()
     assert len({number for number, _name in seen}) == 1

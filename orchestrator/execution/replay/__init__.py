@@ -1,0 +1,1 @@
+"""Compiled steps on one target: exactly the recorded texts, by plain driver calls."""

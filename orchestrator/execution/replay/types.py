@@ -1,0 +1,69 @@
+"""What a replay is given, and how it can end other than well."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from orchestrator.planning.statements import Place
+from orchestrator.revisions.types import Segment, Step
+from orchestrator.safety.locks import Lock
+from orchestrator.safety.owners import Owner
+from orchestrator.safety.passing import Passing
+
+CompiledStep = tuple[Step, Sequence[Segment]]
+"""A step with its recorded segments."""
+
+
+@dataclass(frozen=True, slots=True)
+class Footing:
+    """What a session stands on in a target.
+
+    settings: the statements that set its session up. lock: the target's; every settings statement
+    comes before it. owner: whom the journal and the server name as its holder.
+    """
+
+    place: Place
+    lock: Lock
+    owner: Owner
+    settings: tuple[str, ...] = ()
+
+
+class ReplayFailed(Exception):
+    """The server refused. statement: the one it refused, "" when it is not known. lost: the
+    connection is gone. kept: statements of these steps that were committed and stay done (no
+    transactional DDL, an autocommit block). passing: what passes by itself, so that another try may
+    go well; None when it would meet the same."""
+
+    def __init__(
+        self,
+        message: str,
+        statement: str = "",
+        *,
+        lost: bool,
+        kept: int = 0,
+        passing: Passing | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.statement = statement
+        self.lost = lost
+        self.kept = kept
+        self.passing = passing
+
+
+class Moved(Exception):
+    """The version table does not hold what the plan expects: somebody else was here, and nothing
+    of this step stays done."""
+
+    def __init__(self, rows: tuple[str, ...]) -> None:
+        super().__init__(", ".join(rows) or "base")
+        self.rows = rows
+
+
+class Locked(Exception):
+    """Another session holds the target's lock; nothing was run. holder: who, for people."""
+
+    def __init__(self, holder: str) -> None:
+        super().__init__(holder)
+        self.holder = holder

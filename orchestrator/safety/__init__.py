@@ -1,0 +1,1 @@
+"""What keeps a target whole: its lock, its session's time limits, and its journal."""
