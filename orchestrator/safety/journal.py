@@ -1,0 +1,206 @@
+"""The journal: a table inside a target that says how far a step got, where DDL is not transactional.
+
+Enters: the statements of one step.  Leaves: the texts that write, read and clear its rows.  No I/O.
+
+A step has a header (number 0) with everything it means to run, and one row a statement, written
+before the statement and made durable by the statement's own commit, or together with the data it
+changes.  So the statement of the last row is the only one in doubt: those before it are done.  The
+step's last transaction, which changes the version rows, clears the journal: an empty one means that
+nothing is half-applied.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Literal
+
+from orchestrator.config.flavour import Family
+
+SHOWN = 2_000
+"""How many characters of a statement a row keeps for people; its digest is of the whole text."""
+
+Kind = Literal["header", "ddl", "data", "session", "alone", "read"]
+"""What a row is of. ddl: it commits by itself (MySQL), its objects' definitions tell whether it
+ran. data: durable together with its row. session: it changes the session only, and is run again
+when a step is continued. alone: a PostgreSQL statement that cannot be in a transaction. read: a
+live step read its result."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One row. number: from 1, as statements come in the step; 0 is the header. statement: as far as
+    it is shown. digest: of the whole text. before: digests of the definitions of the objects that it
+    touches, as they were before it, by the object ("table orders"; "" means that there was none).
+    owner: the label of who wrote it (safety.owners).
+    """
+
+    revision: str
+    direction: str
+    number: int
+    kind: Kind
+    statement: str
+    digest: str
+    before: Mapping[str, str]
+    owner: str = ""
+    started: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HalfApplied:
+    """A step that was begun in a target and has not ended. planned: the statements that it meant to
+    run, as far as they are shown, with their digests; empty for a live step, whose statements are
+    known only as they come. source: the digest of what it was made from. rows: in their order.
+    """
+
+    revision: str
+    direction: str
+    source: str
+    live: bool
+    planned: tuple[tuple[str, str], ...]
+    rows: tuple[Entry, ...]
+    owner: str
+    started: str
+
+    @property
+    def in_doubt(self) -> Entry | None:
+        """The last statement that was begun; None when none was."""
+        return self.rows[-1] if self.rows else None
+
+
+def digest_of(text: str) -> str:
+    """The digest of a statement, or of a definition."""
+    return sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def source_of(statements: Sequence[str]) -> str:
+    """The digest of all statements of a compiled step: another one means that its file was edited
+    in a way that matters."""
+    return digest_of("\0".join(statements))
+
+
+def create_journal(family: Family, table: str) -> str:
+    """table: quoted, with its schema."""
+    long = "TEXT" if family == "postgresql" else "LONGTEXT"
+    tail = "" if family == "postgresql" else " ENGINE=InnoDB DEFAULT CHARSET=utf8mb4"
+    text, wide, time = "VARCHAR(64)", "VARCHAR(255)", "TIMESTAMP"
+    now = "CURRENT_TIMESTAMP"
+    return (
+        f"CREATE TABLE IF NOT EXISTS {table} (\n"
+        f"    revision {wide} NOT NULL,\n"
+        f"    direction VARCHAR(16) NOT NULL,\n"
+        f"    number INTEGER NOT NULL,\n"
+        f"    kind VARCHAR(16) NOT NULL,\n"
+        f"    statement {long} NOT NULL,\n"
+        f"    digest {text} NOT NULL,\n"
+        f"    definitions {long} NOT NULL,\n"
+        f"    owner {wide} NOT NULL,\n"
+        f"    started {time} NOT NULL DEFAULT {now},\n"
+        f"    PRIMARY KEY (revision, direction, number)\n){tail}"
+    )
+
+
+def insert_row(family: Family, table: str, entry: Entry) -> str:
+    """The statement that writes a row; the server sets its time."""
+    values = ", ".join(
+        (
+            _text(family, entry.revision),
+            _text(family, entry.direction),
+            str(entry.number),
+            _text(family, entry.kind),
+            _text(family, entry.statement),
+            _text(family, entry.digest),
+            _text(family, json.dumps(dict(entry.before), sort_keys=True)),
+            _text(family, entry.owner),
+        )
+    )
+    names = "revision, direction, number, kind, statement, digest, definitions, owner"
+    return f"INSERT INTO {table} ({names}) VALUES ({values})"
+
+
+def header(
+    revision: str, direction: str, source: str, statements: Sequence[str], owner: str, *, live: bool
+) -> Entry:
+    """The header of a step. statements: all that it means to run; none for a live step."""
+    planned = [[shown(text), digest_of(text)] for text in statements]
+    what = json.dumps({"live": live, "planned": planned})
+    return Entry(revision, direction, 0, "header", what, source, {}, owner)
+
+
+def row(step: Entry, number: int, kind: Kind, statement: str, before: Mapping[str, str]) -> Entry:
+    """The row of one statement of the step that a header begins."""
+    return Entry(
+        step.revision,
+        step.direction,
+        number,
+        kind,
+        shown(statement),
+        digest_of(statement),
+        before,
+        step.owner,
+    )
+
+
+def read_rows(table: str) -> str:
+    """The query of all rows, in the order in which `half_applied` takes them."""
+    return (
+        "SELECT revision, direction, number, kind, statement, digest, definitions, owner, started"
+        f" FROM {table} ORDER BY number"
+    )
+
+
+def clear(table: str) -> str:
+    """The statement that empties the journal."""
+    return f"DELETE FROM {table}"
+
+
+def half_applied(rows: Sequence[Sequence[object]]) -> HalfApplied | None:
+    """What the rows of a journal tell; None when it is empty."""
+    entries = [_entry(one) for one in rows]
+    if not entries:
+        return None
+    first = entries[0]
+    told = json.loads(first.statement) if first.number == 0 else {"live": True, "planned": []}
+    return HalfApplied(
+        first.revision,
+        first.direction,
+        first.digest if first.number == 0 else "",
+        bool(told["live"]),
+        tuple((text, digest) for text, digest in told["planned"]),
+        tuple(one for one in entries if one.number > 0),
+        entries[-1].owner,
+        entries[-1].started,
+    )
+
+
+def _entry(values: Sequence[object]) -> Entry:
+    revision, direction, number, kind, statement, digest, before, owner, started = values
+    return Entry(
+        str(revision),
+        str(direction),
+        int(str(number)),
+        str(kind),  # type: ignore[arg-type]
+        str(statement),
+        str(digest),
+        json.loads(str(before)),
+        str(owner),
+        str(started),
+    )
+
+
+def shown(text: str) -> str:
+    """As much of a statement as a row keeps, without what is no text."""
+    plain = text[:SHOWN].encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return plain.replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+def _text(family: Family, value: str) -> str:
+    """A literal that means the same under every setting of the session."""
+    if family == "postgresql":
+        # E'' reads backslashes the same whatever standard_conforming_strings is.
+        return "E'" + value.replace("\\", "\\\\").replace("'", "''") + "'"
+    # MySQL's own quoting depends on NO_BACKSLASH_ESCAPES, and on the connection's charset.
+    encoded = value.encode()
+    return f"CONVERT(0x{encoded.hex()} USING utf8mb4)" if encoded else "''"
