@@ -5,6 +5,7 @@ Enters: a cohort's steps and one of its targets.  Leaves: an Outcome; a failure 
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -16,7 +17,7 @@ from orchestrator.execution.live import LiveStep, LiveWorkers, moved_problem
 from orchestrator.execution.patience import Patience
 from orchestrator.execution.replay.entering import current_rows, enter, leave, purge_rows
 from orchestrator.execution.replay.replay import replay
-from orchestrator.execution.replay.types import Footing, Locked, Moved, ReplayFailed
+from orchestrator.execution.replay.types import Dirty, Footing, Locked, Moved, ReplayFailed
 from orchestrator.execution.sessions import SessionStore
 from orchestrator.execution.types import Failure, Outcome
 from orchestrator.fleet.sessions import REPLAYING_DRIVERS, Session
@@ -181,9 +182,33 @@ def _persist(
         if error.passing == "connection lost" and not context.stopping():
             context.sessions.given_up(trip.target)
         return trip.outcome("failed", trip.told(error))
+    except Dirty as dirty:
+        return trip.outcome("failed", _dirty(trip, dirty))
     except OrchestratorError as error:
         problem = error.problems[0]
         return trip.outcome("failed", Failure(problem.what, where=problem.where, todo=problem.todo))
+
+
+def _dirty(trip: _Trip, dirty: Dirty) -> Failure:
+    """Why the target cannot be continued without a decision."""
+    half, doubt = dirty.half, dirty.half.in_doubt
+    files = [one.step.file for one in trip.group if one.step.revision == half.revision]
+    return Failure(
+        "\n".join((f"dirty: {dirty.why}", *dirty.diff)),
+        half.revision,
+        str(files[0]) if files else "",
+        doubt.statement.strip() if doubt else "",
+        f"Run `orchestrator repair {_selection(trip.target)}`: it shows what is known and takes"
+        " the decision.",
+    )
+
+
+def _selection(target: Target) -> str:
+    """The options that name one target."""
+    named = {"bind": target.bind.name, "tenant": target.tenant}
+    if len(target.bind.servers) > 1:
+        named["server"] = target.server.name
+    return " ".join(f"--{name} {shlex.quote(value)}" for name, value in named.items() if value)
 
 
 def _runs_live(target: Target, step: PlanStep, steps: Sequence[PlanStep]) -> bool:

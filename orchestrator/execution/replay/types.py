@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from orchestrator.planning.statements import Place
 from orchestrator.revisions.types import Segment, Step
+from orchestrator.safety.journal import HalfApplied
 from orchestrator.safety.locks import Lock
 from orchestrator.safety.owners import Owner
 from orchestrator.safety.passing import Passing
@@ -67,3 +68,17 @@ class Locked(Exception):
     def __init__(self, holder: str) -> None:
         super().__init__(holder)
         self.holder = holder
+
+
+class Dirty(Exception):
+    """A half-applied step that cannot be continued without a decision; nothing was run.
+
+    half: what its journal tells. why: for people, on one line. diff: lines of a unified diff of the
+    statements, when the revision was edited since.
+    """
+
+    def __init__(self, half: HalfApplied, why: str, diff: tuple[str, ...] = ()) -> None:
+        super().__init__(why)
+        self.half = half
+        self.why = why
+        self.diff = diff
