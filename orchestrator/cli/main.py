@@ -7,20 +7,18 @@ needs neither SQLAlchemy nor Alembic.
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import io
 import os
 import signal
 import sys
-import tempfile
-import traceback
 from pathlib import Path
 from typing import Any
 
 import click
 
 from orchestrator import __version__
+from orchestrator.cli import startup
 from orchestrator.cli.output import flush, print_problems, redact
 from orchestrator.errors import OrchestratorError, Problem
 
@@ -51,10 +49,14 @@ class VerbGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in VERBS:
+            import difflib  # A mistake alone needs it, and start-up is short of time.
+
             close = difflib.get_close_matches(cmd_name, VERBS, n=1)
             hint = f" Did you mean {close[0]!r}?" if close else ""
             ctx.fail(f"No such command {cmd_name!r}.{hint}")
-        command: click.Command = importlib.import_module(f"orchestrator.cli.{cmd_name}").command
+        with startup.imports():
+            module = importlib.import_module(f"orchestrator.cli.{cmd_name}")
+        command: click.Command = module.command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -88,7 +90,13 @@ def cli(ctx: click.Context, config_file: Path | None, project_root: Path | None)
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line and exit with its code."""
+    """Run the command line and exit with its code.
+
+    arguments: given by a caller that goes on afterwards; by default those of this process, which
+    ends with the command.
+    """
+    if arguments is None:
+        startup.begin()
     signal.signal(signal.SIGTERM, _terminate)
     _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
@@ -110,6 +118,8 @@ def main(arguments: list[str] | None = None) -> None:
                 )
             ]
         )
+    if arguments is None:
+        startup.end()
     sys.exit(code or int(lost is not None))
 
 
@@ -147,6 +157,10 @@ def _tell(error: BaseException) -> int:
 
 def _tell_defect(error: BaseException) -> int:
     """A defect of this program: say so in one line, and keep the traceback for the report."""
+    # A defect alone needs these, and start-up is short of time.
+    import tempfile
+    import traceback
+
     text = redact("".join(traceback.format_exception(error)))
     with tempfile.NamedTemporaryFile(
         "w", prefix="orchestrator-", suffix=".log", delete=False, encoding="utf-8"
