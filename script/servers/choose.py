@@ -15,14 +15,14 @@ from orchestrator.config.flavour import Family
 from servers import chroot, docker, mysql, postgresql
 from servers.running import CannotStart, PortTaken, RunningServer
 
-_STARTERS: Final[dict[str, tuple[Family, Callable[[], RunningServer]]]] = {
+_STARTERS: Final[dict[str, tuple[Family, Callable[..., RunningServer]]]] = {
     "pg18": ("postgresql", postgresql.start_wheel_18),
     "pg15": ("postgresql", postgresql.start_debian_15),
     "mariadb": ("mysql", mysql.start_mariadb),
     "mysql": ("mysql", mysql.start_mysql_chroot),
     "mysql-path": ("mysql", mysql.start_mysql_on_path),
     "mysql-docker": ("mysql", docker.start_mysql_container),
-    "mysql-family": ("mysql", lambda: start(mysql_family())),
+    "mysql-family": ("mysql", lambda **how: start(mysql_family(), **how)),
 }
 _INSTALLERS: Final[dict[str, Callable[[], object]]] = {
     "pg15": postgresql.install_debian_15,
@@ -35,13 +35,15 @@ EVERY: Final = ("pg18", "pg15", "mariadb", "mysql")
 DEFAULT_POSTGRES: Final = "pg18"
 
 
-def start(name: str) -> RunningServer:
-    """Start one server. Raises CannotStart, or its subclass NotInstallable."""
+def start(name: str, *, durable: bool = False) -> RunningServer:
+    """Start one server. durable: it keeps what was committed when it is killed; the others are
+    quicker. Raises CannotStart, or its subclass NotInstallable."""
     starter = _starter(name)
+    how = {"durable": True} if durable else {}
     for _ in range(2):
         with suppress(PortTaken):
-            return starter()
-    return starter()
+            return starter(**how)
+    return starter(**how)
 
 
 def install(name: str) -> None:

@@ -31,6 +31,8 @@ _BOTH = (
     "--innodb-doublewrite=0",
     "--skip-log-bin",
 )
+# For servers that are killed: what was committed survives that; the machine does not crash.
+_DURABLE = ("--innodb-flush-log-at-trx-commit=2",)
 _MYSQL_ONLY = ("--mysqlx=OFF", "--secure-file-priv=NULL")
 
 
@@ -74,7 +76,7 @@ def install_mariadb() -> None:
         apt_install("mariadb-server")
 
 
-def start_mariadb() -> RunningServer:
+def start_mariadb(*, durable: bool = False) -> RunningServer:
     """MariaDB from PATH, installed when that is possible."""
     install_mariadb()
     server = mariadb_on_path()
@@ -92,21 +94,23 @@ def start_mariadb() -> RunningServer:
     return _start(
         "mariadb",
         Software((), Path("/"), server, client, lambda data: [*command, f"--datadir={data}"]),
+        durable=durable,
     )
 
 
-def start_mysql_on_path() -> RunningServer:
+def start_mysql_on_path(*, durable: bool = False) -> RunningServer:
     """A real MySQL server that is already installed."""
     server, client = mysql_on_path(), on_path("mysql")
     if not (server and client):
         raise NotInstallable("No MySQL server (mysqld) and client (mysql) are on PATH")
-    return _start("mysql-path", _mysql((), Path("/"), server, client))
+    return _start("mysql-path", _mysql((), Path("/"), server, client), durable=durable)
 
 
-def start_mysql_chroot() -> RunningServer:
+def start_mysql_chroot(*, durable: bool = False) -> RunningServer:
     """Debian unstable's MySQL in a chroot, installed when that is possible."""
     root = chroot.install()
-    return _start("mysql", _mysql(("chroot", str(root)), root, "/usr/sbin/mysqld", "mysql"))
+    software = _mysql(("chroot", str(root)), root, "/usr/sbin/mysqld", "mysql")
+    return _start("mysql", software, durable=durable)
 
 
 def _mysql(enter: tuple[str, ...], root: Path, server: str, client: str) -> Software:
@@ -127,7 +131,7 @@ def _mysql(enter: tuple[str, ...], root: Path, server: str, client: str) -> Soft
     )
 
 
-def _start(name: str, software: Software) -> RunningServer:
+def _start(name: str, software: Software, *, durable: bool) -> RunningServer:
     directory = own_directory(name, software.root / "tmp" if software.enter else None)
     inside = "/" / directory.relative_to(software.root)
     try:
@@ -142,17 +146,24 @@ def _start(name: str, software: Software) -> RunningServer:
             f"--port={port}",
             f"--socket={inside}/socket",
             f"--pid-file={inside}/pid",
-            f"--init-file={inside}/init.sql",
             f"--tmpdir={inside}",
             *software.settings,
+            *(_DURABLE if durable else ()),
         ]
         log = directory / "log"
-        process = spawn(_enter(software, "KILL", command), directory, log, signal.SIGTERM)
+        # Once: a server that is started again has its users.
+        first = [*command, f"--init-file={inside}/init.sql"]
+        process = spawn(_enter(software, "KILL", first), directory, log, signal.SIGTERM)
     except BaseException:
         shutil.rmtree(directory, ignore_errors=True)
         raise
-    flavour = process.wait_until(lambda: _ask_flavour(port, f"{inside}/data"), log)
+
+    def answers() -> str:
+        return _ask_flavour(port, f"{inside}/data")
+
+    flavour = process.wait_until(answers, log)
     init.unlink()
+    process.command = _enter(software, "KILL", command)
     return RunningServer(
         name=name,
         family="mysql",
@@ -161,6 +172,8 @@ def _start(name: str, software: Software) -> RunningServer:
         pid=process.process.pid,
         client=(*software.enter, software.client),
         _stop=process.stop,
+        _kill=process.kill,
+        _again=lambda: process.start_again(answers, log),
     )
 
 

@@ -34,6 +34,8 @@ _SETTINGS = {
     "full_page_writes": "off",
     "logging_collector": "off",
 }
+# For servers that are killed: what was committed survives that; the machine does not crash.
+_DURABLE = {"synchronous_commit": "on", "full_page_writes": "on"}
 
 
 def wheel_programs() -> Path:
@@ -50,24 +52,25 @@ def install_debian_15() -> None:
         apt_install("postgresql-15")
 
 
-def start_wheel_18() -> RunningServer:
+def start_wheel_18(*, durable: bool = False) -> RunningServer:
     """PostgreSQL 18 from the wheel."""
-    return _start("pg18", wheel_programs())
+    return _start("pg18", wheel_programs(), durable=durable)
 
 
-def start_debian_15() -> RunningServer:
+def start_debian_15(*, durable: bool = False) -> RunningServer:
     """PostgreSQL 15 from Debian, installed when that is possible."""
     install_debian_15()
-    return _start("pg15", _DEBIAN_15)
+    return _start("pg15", _DEBIAN_15, durable=durable)
 
 
-def _start(name: str, programs: Path) -> RunningServer:
+def _start(name: str, programs: Path, *, durable: bool) -> RunningServer:
     directory = own_directory(name)
     try:
         binaries = _where_the_server_may_read(programs, directory)
         data = directory / "data"
         _initdb(binaries, data, directory / "password")
-        settings = [f"-c{key}={value}" for key, value in _SETTINGS.items()]
+        values = _SETTINGS | (_DURABLE if durable else {})
+        settings = [f"-c{key}={value}" for key, value in values.items()]
         port = free_port()
         command = [str(binaries / "postgres"), "-D", str(data), "-p", str(port), *settings]
         log = directory / "log"
@@ -76,7 +79,11 @@ def _start(name: str, programs: Path) -> RunningServer:
     except BaseException:
         shutil.rmtree(directory, ignore_errors=True)
         raise
-    flavour = process.wait_until(lambda: _ask_flavour(port, data), log)
+
+    def answers() -> str:
+        return _ask_flavour(port, data)
+
+    flavour = process.wait_until(answers, log)
     return RunningServer(
         name=name,
         family="postgresql",
@@ -85,6 +92,8 @@ def _start(name: str, programs: Path) -> RunningServer:
         pid=process.process.pid,
         client=(str(programs / "psql"),),
         _stop=process.stop,
+        _kill=process.kill,
+        _again=lambda: process.start_again(answers, log),
     )
 
 

@@ -100,13 +100,26 @@ def run_to_end(command: Sequence[str], **environment: str) -> None:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ServerProcess:
     """A server's process, and the directory that goes with it."""
 
     process: subprocess.Popen[bytes]
     directory: Path
     stop_signal: signal.Signals
+    command: Sequence[str]
+
+    def kill(self) -> None:
+        """SIGKILL it and its children, who are in its session."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def start_again(self, answers: Callable[[], str], log: Path) -> int:
+        """Run `command` on the same directory. Raises CannotStart."""
+        self.process = _popen(self.command, log, "ab")
+        self.wait_until(answers, log)
+        return self.process.pid
 
     def wait_until(self, answers: Callable[[], str], log: Path) -> str:
         """What `answers` returns once it no longer raises. Raises CannotStart if it never does."""
@@ -149,8 +162,12 @@ def spawn(
 
     A Ctrl-C at the terminal reaches the starter alone, which then ends the server in order.
     """
-    with log.open("wb") as sink:
-        process = subprocess.Popen(
+    return ServerProcess(_popen(command, log, "wb"), directory, stop_signal, command)
+
+
+def _popen(command: Sequence[str], log: Path, mode: str) -> subprocess.Popen[bytes]:
+    with log.open(mode) as sink:
+        return subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=sink,
@@ -158,7 +175,6 @@ def spawn(
             cwd="/",
             start_new_session=True,
         )
-    return ServerProcess(process, directory, stop_signal)
 
 
 def _tail(text: str) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NoReturn
 
 from sqlalchemy import URL, make_url
 
@@ -33,6 +33,10 @@ class NotInstallable(CannotStart):
     """The server's software cannot be had here (not: it was installed and fails)."""
 
 
+def _cannot() -> NoReturn:
+    raise CannotStart("A server in a container is neither killed nor started again")
+
+
 @dataclass(frozen=True, slots=True)
 class RunningServer:
     """One server that runs now.
@@ -52,10 +56,21 @@ class RunningServer:
     pid: int | None
     client: tuple[str, ...]
     _stop: Callable[[], None] = field(repr=False, compare=False)
+    _kill: Callable[[], None] = field(default=_cannot, repr=False, compare=False)
+    _again: Callable[[], int] = field(default=_cannot, repr=False, compare=False)
 
     def stop(self) -> None:
         """End the server and remove its data. A second call does nothing."""
         self._stop()
+
+    def kill(self) -> None:
+        """End all its processes by SIGKILL, as a crash would; its data stays as it is."""
+        self._kill()
+
+    def start_again(self) -> int:
+        """Start it on its data and port, after `kill`, and wait until it answers; gives the pid of
+        its new process. Raises CannotStart."""
+        return self._again()
 
 
 def url_of(driver: Driver, port: int, database: str | None = None, host: str = "127.0.0.1") -> URL:
