@@ -85,6 +85,12 @@ class DatabaseError(OrchestratorError):
     """A server refuses, cannot be reached, or a target is not as a command needs it."""
 
 
+class LedgerError(OrchestratorError):
+    """The ledger cannot be read or written; nothing was touched."""
+
+    exit_code = 2
+
+
 class Interrupted(OrchestratorError):
     """The user stopped the command (SIGINT or SIGTERM); what was done stays done."""
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import chain, islice
 
 import click
 
 from orchestrator.cli.output import note, plural, print_json, revisions, say
 from orchestrator.cli.progress import observe
+from orchestrator.cli.recorder import open_ledger, recorded
 from orchestrator.cli.summary import LARGE, outcome_data, print_outcomes
 from orchestrator.cli.targets import describe
 from orchestrator.execution.planner import Planner, Request
@@ -20,6 +22,7 @@ from orchestrator.execution.run import Runner
 from orchestrator.execution.types import Outcome
 from orchestrator.fleet.targets import Selection, select_targets
 from orchestrator.fleet.types import Target, UnknownTenants
+from orchestrator.ledger.types import RunResult
 from orchestrator.planning.plan import Cohort, Plan, Waiting
 from orchestrator.revisions.recordings import Listener, Wanted
 
@@ -135,12 +138,29 @@ def _plan_data(plan: Plan) -> Iterator[dict[str, object]]:
 @dataclass
 class _Heard:
     """What a run has told so far. waiting: binds with tenants that were not known in their turn.
-    later: binds whose turn did not come, because the run was stopped."""
+    later: binds whose turn did not come, because the run was stopped. seen: binds with targets."""
 
     outcomes: list[Outcome] = field(default_factory=list)
     unknown: list[UnknownTenants] = field(default_factory=list)
     waiting: list[Waiting] = field(default_factory=list)
     later: list[str] = field(default_factory=list)
+    seen: set[str] = field(default_factory=set)
+
+    def planned(self, plan: Plan) -> None:
+        """A stage was planned."""
+        self.seen |= {target.bind.name for target in plan.targets}
+        self.unknown += plan.unknown
+        self.waiting += plan.waiting
+
+    def stopped_after(self, plan: Plan) -> None:
+        """No more stages come."""
+        self.later += [name for name in plan.goal.destinations if name not in self.seen]
+
+    @property
+    def exit_code(self) -> int:
+        """Of a run that was not interrupted."""
+        unfinished = any(one.result not in ("done", "unchanged") for one in self.outcomes)
+        return int(unfinished or bool(self.unknown or self.waiting))
 
 
 def run(
@@ -151,16 +171,27 @@ def run(
     log_format: str,
     as_json: bool,
     purge: bool = False,
+    digest: str = "",
 ) -> int:
-    """Apply plans, each when its turn comes, print the outcomes, and give the exit code."""
-    heard, seen = _Heard(), set[str]()
+    """Apply plans, each when its turn comes, print the outcomes, and give the exit code.
+
+    digest: of the plan file that is run. The run is written into the ledger; raises LedgerError
+    where that cannot be, before anything is touched.
+    """
+    heard, warn = _Heard(), told(log_format).warning
+    ledger = open_ledger(project.config, warn)
+    plans = _first_made(plans)
     with ExitStack() as stack:
         observer = stack.enter_context(observe(log_format))
+        recorder = stack.enter_context(recorded(project.config, ledger, verb, warn, digest))
+        if log_format == "json":
+            _event("run-started", run=recorder.run_id, verb=verb)
         runner = Runner(
             project,
             size=project.config.rollout.concurrency,
             on_start=observer.started,
             on_step=observer.step,
+            run_id=recorder.run_id,
         )
         stack.callback(runner.close)
         interrupted = stack.enter_context(_interruptible(runner))
@@ -169,35 +200,47 @@ def run(
                 # A step that is to run has had the models imported as it was recorded; where there
                 # is none, a broken app is told all the same.
                 _ = project.models
-            seen |= {target.bind.name for target in plan.targets}
+            heard.planned(plan)
             observer.planned(tuple(plan.targets))
-            heard.unknown += plan.unknown
-            heard.waiting += plan.waiting
+            recorder.planned(plan)
             for outcome in runner.run(plan, purge=purge):
                 observer.ended(outcome)
+                recorder.ended(outcome)
                 heard.outcomes.append(outcome)
             if runner.stopping:
-                heard.later += [name for name in plan.goal.destinations if name not in seen]
+                heard.stopped_after(plan)
                 break
-    return _finish(verb, heard, as_json=as_json, interrupted=interrupted())
+        code = 130 if interrupted() else heard.exit_code
+        recorder.end(_RESULTS.get(code, "failed"))
+    return _finish(verb, heard, recorder.run_id, code, as_json=as_json)
 
 
-def _finish(verb: str, heard: _Heard, *, as_json: bool, interrupted: bool) -> int:
+_RESULTS: Mapping[int, RunResult] = {0: "done", 130: "interrupted"}
+"""What the ledger calls a run that ends with this exit code; any other is "failed"."""
+
+
+def _first_made(plans: Iterable[Plan]) -> Iterator[Plan]:
+    """The same plans, the first of them made now: what cannot be planned at all is no run."""
+    rest = iter(plans)
+    first = list(islice(rest, 1))
+    return chain(first, rest)
+
+
+def _finish(verb: str, heard: _Heard, run_id: str, code: int, *, as_json: bool) -> int:
     if as_json:
-        print_json([outcome_data(outcome) for outcome in heard.outcomes])
+        print_json([outcome_data(outcome, run_id) for outcome in heard.outcomes])
     else:
         print_outcomes(verb, heard.outcomes)
+        say(f"run {run_id}")
     for name in heard.later:
         note(f"bind {name}: not started")
     for waiting in heard.waiting:
         note(f"error: bind {waiting.bind}: tenants not known before {waiting.after[0]} is applied")
     for unknown in heard.unknown:
         note(f"error: bind {unknown.bind.name}: {unknown.words}")
-    if interrupted:
+    if code == 130:
         note("interrupted: what was done stays done, and the same command goes on from there")
-        return 130
-    unfinished = any(one.result not in ("done", "unchanged") for one in heard.outcomes)
-    return int(unfinished or bool(heard.unknown or heard.waiting))
+    return code
 
 
 @contextmanager

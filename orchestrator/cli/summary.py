@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from orchestrator.cli.output import plural, redact, revisions, say
+from orchestrator.cli.recorder import names_of
 from orchestrator.cli.targets import describe
 from orchestrator.execution.types import Failure, Outcome
+from orchestrator.ledger.causes import cause_of
 
 LARGE = 50
 """More targets than this are counted, not listed."""
 _GROUPS_SHOWN = 10
 _NAMES_SHOWN = 8
 _STATEMENT_LINES = 20
-
-# What differs between two failures of one cause: quoted values, numbers, parenthesised keys.
-_VARIABLE = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`|=\([^)]*\)|\b\d+\b")
 
 
 def print_outcomes(verb: str, outcomes: Sequence[Outcome]) -> None:
@@ -27,7 +25,7 @@ def print_outcomes(verb: str, outcomes: Sequence[Outcome]) -> None:
         _print_each(outcomes)
     else:
         _print_counts(outcomes)
-    _print_causes([outcome for outcome in outcomes if outcome.result == "failed"])
+    print_causes(failures(outcomes))
     counts: Counter[str] = Counter(
         "stopped" if outcome.result == "not-started" and outcome.steps else outcome.result
         for outcome in outcomes
@@ -89,41 +87,60 @@ def _words(outcome: Outcome) -> str:
     return f"{moved}FAILED{at}"
 
 
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A target's failure. cause: what failures of one cause share (`ledger.causes.cause_of`)."""
+
+    target: str
+    bind: str
+    failure: Failure
+    cause: str
+
+
 @dataclass
-class _Cause:
+class Cause:
     """Failures that are one and the same to whoever repairs them."""
 
-    example: Outcome
+    example: Failed
     targets: list[str] = field(default_factory=list)
 
 
-def causes(failed: Sequence[Outcome]) -> Mapping[tuple[str, str, str], _Cause]:
-    """Failures by bind, revision, and message without what differs from target to target."""
-    found: dict[tuple[str, str, str], _Cause] = {}
-    for outcome in failed:
-        target, failure = outcome.target, outcome.failure
-        message = failure.message if failure else ""
-        for name in sorted({target.schema, target.database, target.tenant} - {None}, key=len)[::-1]:  # type: ignore[arg-type]
-            # As a whole word: a tenant "a" must not split the groups of every message.
-            message = re.sub(rf"(?<!\w){re.escape(str(name))}(?!\w)", "<target>", message)
-        key = (target.bind.name, _revision(outcome), _VARIABLE.sub("_", message))
-        found.setdefault(key, _Cause(outcome)).targets.append(target.id)
+def causes(failed: Iterable[Failed]) -> Mapping[tuple[str, str, str], Cause]:
+    """Failures by bind, revision and cause."""
+    found: dict[tuple[str, str, str], Cause] = {}
+    for one in failed:
+        key = (one.bind, one.failure.revision, one.cause)
+        found.setdefault(key, Cause(one)).targets.append(one.target)
     return found
 
 
-def _print_causes(failed: Sequence[Outcome]) -> None:
+def failures(outcomes: Iterable[Outcome]) -> list[Failed]:
+    """The failures among these outcomes."""
+    return [
+        Failed(
+            outcome.target.id,
+            outcome.target.bind.name,
+            outcome.failure,
+            cause_of(outcome.failure.message, names_of(outcome.target)),
+        )
+        for outcome in outcomes
+        if outcome.failure is not None
+    ]
+
+
+def print_causes(failed: Iterable[Failed]) -> None:
+    """Failures, each cause once, those that stopped most targets first."""
     groups = sorted(causes(failed).values(), key=lambda cause: -len(cause.targets))
     for cause in groups[:_GROUPS_SHOWN]:
         say()
-        _print_failure(cause)
+        _print_cause(cause)
     if len(groups) > _GROUPS_SHOWN:
         rest = sum(len(cause.targets) for cause in groups[_GROUPS_SHOWN:])
         say(f"\n... and {plural(rest, 'target')} for {len(groups) - _GROUPS_SHOWN} other causes")
 
 
-def _print_failure(cause: _Cause) -> None:
+def _print_cause(cause: Cause) -> None:
     failure = cause.example.failure
-    assert failure is not None
     if len(cause.targets) == 1:
         say(f"{cause.targets[0]}: {failure.message}")
     else:
@@ -131,7 +148,7 @@ def _print_failure(cause: _Cause) -> None:
         more = len(cause.targets) - _NAMES_SHOWN
         say(f"{plural(len(cause.targets), 'target')}: {failure.message}")
         say(f"    targets:   {shown}" + (f" and {more:,} more" if more > 0 else ""))
-    say(f"    bind:      {cause.example.target.bind.name}")
+    say(f"    bind:      {cause.example.bind}")
     for name, value in (("revision", failure.revision), ("where", failure.where)):
         if value:
             say(f"    {name + ':':<10} {value}")
@@ -144,13 +161,17 @@ def _print_failure(cause: _Cause) -> None:
         say(f"    {failure.todo}")
 
 
-def outcome_data(outcome: Outcome) -> dict[str, object]:
-    """An outcome for machines."""
+def outcome_data(outcome: Outcome, run: str = "") -> dict[str, object]:
+    """An outcome for machines. run: the id of its run in the ledger."""
     return describe(outcome.target) | {
+        "run": run,
         "result": outcome.result,
         "before": list(outcome.before),
         "after": list(outcome.after),
         "steps": list(outcome.steps),
+        "statements": outcome.statements,
+        "attempts": outcome.attempts,
+        "waited": round(outcome.waited, 3),
         "seconds": round(outcome.seconds, 3),
         "error": _failure_data(outcome.failure) if outcome.failure else None,
     }

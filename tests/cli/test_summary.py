@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url
 
-from orchestrator.cli.summary import causes, outcome_data, print_outcomes
+from orchestrator.cli.summary import causes, failures, outcome_data, print_outcomes
 from orchestrator.config import Bind, Server, Where
 from orchestrator.execution.types import Failure, Outcome
 from orchestrator.fleet.types import Target
@@ -65,13 +65,13 @@ def test_a_tenant_whose_name_is_a_word_of_the_message_is_in_its_group() -> None:
     names = ["e", "relation", "a", "1", "t.x", "(", "key"]
     failed = [outcome(name, Failure(f'relation "t_{name}.old" does not exist')) for name in names]
     plain = [outcome(name, Failure("the lock of a key was held")) for name in ("e", "w", "1")]
-    assert [len(one.targets) for one in causes(failed).values()] == [6, 1]
-    assert [len(one.targets) for one in causes(plain).values()] == [3]
+    assert [len(one.targets) for one in causes(failures(failed)).values()] == [6, 1]
+    assert [len(one.targets) for one in causes(failures(plain)).values()] == [3]
 
 
 def test_different_revisions_are_different_causes() -> None:
     failed = [outcome(name, Failure("out of memory", name)) for name in ("x", "y")]
-    assert len(causes(failed)) == 2
+    assert len(causes(failures(failed))) == 2
 
 
 def test_many_causes_are_counted(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,171 @@
+"""The ledger's tables: made where they are not there, brought up to date where they are older.
+
+Enters: a connection inside a transaction.  Leaves: tables of this program's schema number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from sqlalchemy import (
+    Column,
+    DateTime,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    inspect,
+    select,
+)
+from sqlalchemy.dialects import mysql
+from sqlalchemy.engine import Connection
+
+from orchestrator.errors import LedgerError, Problem
+
+SCHEMA = 1
+"""The schema number that this program writes."""
+
+CHANGES: Mapping[int, Callable[[Connection], None]] = {}
+"""By schema number: what makes the tables of that number out of those of the number before."""
+
+NAME_LENGTH = 255
+"""Longest bind, server, tenant, schema or database name that is kept whole."""
+TARGET_LENGTH = 3 * NAME_LENGTH
+TEXT_LENGTH = 8_000
+"""Longest text that is kept whole: MySQL's TEXT ends at 65,535 bytes."""
+
+_ID_LENGTH = 32
+# MySQL without it: seconds only.
+_TIME = DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
+_NAMES = String(NAME_LENGTH)
+# Binary, so that names which differ in case alone stay two.
+_MYSQL: dict[str, Any] = {
+    f"{dialect}_{name}": value
+    for dialect in ("mysql", "mariadb")
+    for name, value in {
+        "engine": "InnoDB",
+        "charset": "utf8mb4",
+        "collate": "utf8mb4_bin",
+    }.items()
+}
+
+metadata = MetaData()
+
+ledger = Table(
+    "orchestrator_ledger",
+    metadata,
+    # One row: its key keeps two processes that start at once from writing two.
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("schema_number", Integer, nullable=False),
+    **_MYSQL,
+)
+
+runs = Table(
+    "orchestrator_runs",
+    metadata,
+    Column("id", String(_ID_LENGTH), primary_key=True),
+    Column("who", Text, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("birth", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("verb", String(_ID_LENGTH), nullable=False),
+    Column("command", Text, nullable=False),
+    Column("started", _TIME, nullable=False),
+    Column("seen", _TIME, nullable=False),
+    Column("ended", _TIME),
+    Column("result", String(_ID_LENGTH), nullable=False),
+    Column("git_commit", Text, nullable=False),
+    Column("plan_digest", Text, nullable=False),
+    Column("error", Text, nullable=False),
+    Index("orchestrator_runs_started", "started", "id"),
+    **_MYSQL,
+)
+
+# Both in the order of their key, so that a run's rows lie together.
+binds = Table(
+    "orchestrator_run_binds",
+    metadata,
+    Column("run", String(_ID_LENGTH), primary_key=True),
+    Column("bind", _NAMES, primary_key=True),
+    Column("planned", Integer, nullable=False),
+    Column("done", Integer, nullable=False),
+    Column("unchanged", Integer, nullable=False),
+    Column("failed", Integer, nullable=False),
+    Column("not_started", Integer, nullable=False),
+    Index("orchestrator_run_binds_bind", "bind", "run"),
+    sqlite_with_rowid=False,
+    **_MYSQL,
+)
+
+outcomes = Table(
+    "orchestrator_outcomes",
+    metadata,
+    Column("run", String(_ID_LENGTH), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("target", String(TARGET_LENGTH), nullable=False),
+    Column("bind", _NAMES, nullable=False),
+    Column("server", _NAMES, nullable=False),
+    Column("tenant", _NAMES),
+    Column("schema_name", _NAMES),
+    Column("database_name", _NAMES),
+    Column("result", String(_ID_LENGTH), nullable=False),
+    Column("from_revisions", Text, nullable=False),
+    Column("to_revisions", Text, nullable=False),
+    Column("steps", Integer, nullable=False),
+    Column("statements", Integer, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("waited", Float, nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("error", Text, nullable=False),
+    Column("revision", Text, nullable=False),
+    Column("where_at", Text, nullable=False),
+    Column("statement", Text, nullable=False),
+    Column("todo", Text, nullable=False),
+    Column("cause", Text, nullable=False),
+    sqlite_with_rowid=False,
+    **_MYSQL,
+)
+
+
+def schema_number(connection: Connection) -> int | None:
+    """The schema number of the tables that are there, None where there are none."""
+    if not inspect(connection).has_table(ledger.name):
+        return None
+    return connection.execute(select(ledger.c.schema_number)).scalar()
+
+
+def check_number(number: int, place: str) -> None:
+    """Raise LedgerError for tables that a newer program has made. place: where the ledger is."""
+    if number > SCHEMA:
+        raise LedgerError(
+            Problem(
+                f"the ledger's tables have schema number {number}, and this orchestrator knows "
+                f"{SCHEMA}: a newer one has written them",
+                where=place,
+                key="ledger",
+                todo="Upgrade orchestrator (alembic-orchestrator on PyPI) here too.",
+            )
+        )
+
+
+def make_current(connection: Connection, place: str) -> None:
+    """Make the tables, or bring older ones up to date; nothing where they are current.
+
+    Another process may do the same at the same time: then the server refuses one of the two, and
+    the caller tries again. Raises LedgerError for newer tables, and DBAPIError.
+    """
+    number = schema_number(connection)
+    if number is None:
+        metadata.create_all(connection)
+        # Last, because MySQL commits each table: without the number they are made again.
+        connection.execute(ledger.insert().values(id=1, schema_number=SCHEMA))
+        return
+    check_number(number, place)
+    for following in range(number + 1, SCHEMA + 1):
+        CHANGES[following](connection)
+        connection.execute(ledger.update().values(schema_number=following))
