@@ -14,19 +14,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-)
-from rich.text import Text
-
 from orchestrator.cli.output import is_terminal, note, redact, revisions
 from orchestrator.execution.types import Outcome
 from orchestrator.fleet.types import Target
@@ -55,7 +42,10 @@ def observe(log_format: str) -> Iterator[Observer]:
     if log_format == "json":
         yield _Events()
     elif is_terminal(sys.stderr):
-        with _live() as observer:
+        # rich takes a while to import, and only a terminal shows bars.
+        from orchestrator.cli.bars import bars
+
+        with bars(few=SMALL) as observer:
             yield observer
     else:
         yield _Plain()
@@ -163,69 +153,3 @@ class _Events:
         # One write a line: steps are told from several threads.
         with self._guard:
             print(text, file=sys.stderr, flush=True)
-
-
-class _Rate(ProgressColumn):
-    """Targets a second."""
-
-    def render(self, task: Task) -> Text:
-        return Text(f"{task.speed:,.0f}/s" if task.speed else "")
-
-
-class _Live:
-    """A bar for each bind and server, with what runs there now."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-        self._bars: dict[str, TaskID] = {}
-        self._failed: Counter[str] = Counter()
-        self._few = True
-
-    def planned(self, targets: Sequence[Target]) -> None:
-        for line, count in Counter(map(_line_of, targets)).items():
-            self._bars[line] = self._progress.add_task(line, total=count, now="", failed="")
-        self._few = len(targets) <= SMALL
-
-    def started(self, target: Target) -> None:
-        self._show(target, target.id)
-
-    def step(self, target: Target, revision: str) -> None:
-        self._show(target, f"{target.id} {revision}")
-
-    def ended(self, outcome: Outcome) -> None:
-        line = _line_of(outcome.target)
-        bar = self._bars[line]
-        self._progress.update(bar, advance=1)
-        if outcome.result == "failed":
-            self._failed[line] += 1
-            self._progress.update(bar, failed=f"{self._failed[line]:,} failed")
-            if self._few:
-                self._progress.console.print(
-                    redact(f"{outcome.target.id}: failed"),
-                    style="red",
-                    markup=False,
-                    highlight=False,
-                )
-
-    def _show(self, target: Target, now: str) -> None:
-        self._progress.update(self._bars[_line_of(target)], now=redact(now))
-
-
-def _line_of(target: Target) -> str:
-    several = len(target.bind.servers) > 1
-    return f"{target.bind.name}@{target.server.name}" if several else target.bind.name
-
-
-@contextmanager
-def _live() -> Iterator[_Live]:
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        _Rate(),
-        TimeRemainingColumn(compact=True),
-        TextColumn("{task.fields[failed]}", style="red", markup=False),
-        TextColumn("{task.fields[now]}", markup=False),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        yield _Live(progress)

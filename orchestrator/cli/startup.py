@@ -14,8 +14,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# Mako, which Alembic imports, would import pygments to colour HTML pages of template errors. It does
-# without where that cannot be imported (mako/exceptions.py), and nothing here is a web page.
+# Mako, which Alembic imports, imports pygments to colour HTML pages of template errors, and does
+# without where that fails (mako/exceptions.py). Nothing here is a web page.
 _HIGHLIGHTER = "mako.ext.pygmentplugin"
 
 

@@ -1,6 +1,8 @@
-"""App packages -> a MetaData set for each bind."""
+"""App packages -> a MetaData set for each bind.
 
-from orchestrator.discovery.discover import discover
+Here are the types alone, which come cheap: `discovery.discover` imports SQLAlchemy's ORM.
+"""
+
 from orchestrator.discovery.types import App, MetaDataSet, Models, ModelTable
 
-__all__ = ["App", "MetaDataSet", "ModelTable", "Models", "discover"]
+__all__ = ["App", "MetaDataSet", "ModelTable", "Models"]

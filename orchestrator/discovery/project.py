@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import functools
 import importlib
 import importlib.util
+import os
 import re
 import sys
 import traceback
@@ -24,7 +26,7 @@ from orchestrator.config import Where
 from orchestrator.errors import Problem
 
 # The program's own folder may lie inside the project (it does in its own repository).
-_OURS = Path(__file__).resolve().parents[1]
+_OURS = str(Path(__file__).resolve().parents[1])
 _INSTALLED = frozenset({"site-packages", "dist-packages"})
 _PASSWORD = re.compile(r"(://[^:/@\s]*:)[^@\s]*(@)|(\bpassword\s*=\s*)('[^']*'|\S+)", re.IGNORECASE)
 
@@ -47,6 +49,22 @@ class ModuleBroken(Exception):
     files: tuple[str, ...]
 
 
+# Text, and not Path: this is asked of every module that is loaded, and there are a thousand.
+def _within(file: str, folder: str) -> bool:
+    return file == folder or file.startswith(folder.rstrip(os.sep) + os.sep)
+
+
+def _real(file: str) -> str:
+    """A file's path without symbolic links: like os.path.realpath, but each folder once."""
+    if os.path.islink(file):  # noqa: PTH114
+        return os.path.realpath(file)
+    folder, name = os.path.split(file)
+    return os.path.join(_real_folder(folder), name)  # noqa: PTH118
+
+
+_real_folder = functools.cache(os.path.realpath)
+
+
 @dataclass(frozen=True, slots=True)
 class Project:
     """The project's folder."""
@@ -55,13 +73,12 @@ class Project:
 
     def owns(self, file: str | Path) -> bool:
         """Whether a file is the project's own: under its folder, and not an installed package."""
-        text = str(file)
+        text, root = str(file), str(self.root)
         if not text or text.startswith("<"):
             return False
-        path = Path(text)
-        for one, root in ((path, self.root), (path.resolve(), self.root.resolve())):
-            if one.is_relative_to(root) and not one.resolve().is_relative_to(_OURS):
-                return _INSTALLED.isdisjoint(one.relative_to(root).parts)
+        for one, folder in ((text, root), (_real(text), _real_folder(root))):
+            if _within(one, folder) and not _within(_real(one), _OURS):
+                return _INSTALLED.isdisjoint(Path(one.removeprefix(folder)).parts)
         return False
 
     def enter(self) -> None:

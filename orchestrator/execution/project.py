@@ -14,7 +14,7 @@ from alembic.config import Config as AlembicConfig
 
 from orchestrator.config import Bind, Config
 from orchestrator.config.load import find_config, load_config
-from orchestrator.discovery import Models, discover
+from orchestrator.discovery import Models
 from orchestrator.execution.apply import Job
 from orchestrator.fleet.types import Target
 from orchestrator.revisions.history import History, MigrationsFunction, load_histories
@@ -66,6 +66,9 @@ class Project:
         env.py runs first where there is one: what it imports, puts on sys.path and sets on the
         models' MetaData (a naming convention) must be there when their tables are read.
         """
+        # Few commands look at models, and finding them takes SQLAlchemy's ORM and more.
+        from orchestrator.discovery.discover import discover
+
         enter(self.config, self.alembic)
         if (self.config.migrations / "env.py").is_file():
             _ = self.environment

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from orchestrator.cli.apps import render_tree, tree_data
 from orchestrator.config import Config
-from orchestrator.discovery import discover
+from orchestrator.discovery.discover import discover
 
 Configure = Callable[..., Config]
 

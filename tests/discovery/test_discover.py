@@ -11,7 +11,8 @@ import pytest
 from sqlalchemy import MetaData
 
 from orchestrator.config import Config
-from orchestrator.discovery import Models, discover
+from orchestrator.discovery import Models
+from orchestrator.discovery.discover import discover
 
 Configure = Callable[..., Config]
 
@@ -134,7 +135,7 @@ def test_order_and_result_do_not_depend_on_the_hash_seed(configure: Configure) -
     script = (
         "from pathlib import Path\n"
         "from orchestrator.config import Apps, Bind, Config, Where\n"
-        "from orchestrator.discovery import discover\n"
+        "from orchestrator.discovery.discover import discover\n"
         f"root = Path({str(root)!r}); where = Where(root, 1)\n"
         "binds = {n: Bind(n, where, {}, (), apps=(a,)) for n, a in"
         " (('main', 'orders'), ('audit', 'audit'))}\n"

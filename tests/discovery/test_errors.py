@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from orchestrator.config import Config
-from orchestrator.discovery import discover
+from orchestrator.discovery.discover import discover
 from orchestrator.errors import DiscoveryError, Problem
 
 Configure = Callable[..., Config]

@@ -35,7 +35,8 @@ from sqlalchemy.engine import Dialect, make_url
 from sqlalchemy.schema import CreateIndex, CreateTable, SchemaItem
 
 from orchestrator.config import Config, Where
-from orchestrator.discovery import MetaDataSet, Models, discover
+from orchestrator.discovery import MetaDataSet, Models
+from orchestrator.discovery.discover import discover
 from orchestrator.discovery.metadata import metadata_sets
 from orchestrator.discovery.placing import PlacedTable
 from orchestrator.discovery.tables import FoundTable

@@ -20,7 +20,7 @@ import time_machine
 
 from orchestrator.config import Config, Flavour
 from orchestrator.config.load import load_config
-from orchestrator.discovery import discover
+from orchestrator.discovery.discover import discover
 from orchestrator.errors import OrchestratorError
 from orchestrator.revisions.options import configure_options, hidden_tables, load_environment
 from orchestrator.revisions.recording import guards, messages, steady
