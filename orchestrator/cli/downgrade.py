@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 import click
 
-from orchestrator.cli.apply import dry_run, log_format, planner, run, show, told
-from orchestrator.cli.options import as_json, must_select, opened, selects
+from orchestrator.cli.apply import planner, run, show, told
+from orchestrator.cli.changing import Asked, changes
+from orchestrator.cli.options import must_select
 from orchestrator.cli.output import is_terminal, note, plural
-from orchestrator.cli.script import from_revision, output_folder, print_scripts, write_sql
+from orchestrator.cli.script import write_sql
 from orchestrator.errors import Problem, UsageError
 from orchestrator.execution.planner import Request
 from orchestrator.execution.project import Project
-from orchestrator.fleet.targets import Selection
 
 
 @click.command(
@@ -22,7 +21,6 @@ from orchestrator.fleet.targets import Selection
     epilog="Examples: orchestrator downgrade --bind shop --tenant acme --to -1; "
     "orchestrator downgrade --bind audit --to base --from audit:head --sql",
 )
-@selects
 @click.option(
     "--to",
     multiple=True,
@@ -31,54 +29,42 @@ from orchestrator.fleet.targets import Selection
     help="Destination: a revision, -N or base.",
 )
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@dry_run
-@print_scripts
-@output_folder
-@from_revision
-@log_format
-@as_json
-@opened
-def command(
-    project: Project,
-    selection: Selection,
-    allow_empty: bool,
-    to: tuple[str, ...],
-    yes: bool,
-    dry_run: bool,
-    sql: bool,
-    output: Path | None,
-    from_: tuple[str, ...],
-    log_format: str,
-    as_json: bool,
-) -> int:
+@changes
+def command(project: Project, asked: Asked, to: tuple[str, ...], yes: bool) -> int:
     """Take the selected targets back to a revision.
 
     It asks first, because downgrades lose data. With --sql nothing is run: the SQL is printed (one
     target) or written to -o DIR, and --from must say where the targets stand.
     """
-    must_select(selection, "downgrade")
-    if sql:
+    must_select(asked.selection, "downgrade")
+    if asked.sql:
         return write_sql(
-            project, selection, "downgrade", to, from_, output, allow_empty=allow_empty
+            project,
+            asked.selection,
+            "downgrade",
+            to,
+            asked.from_,
+            asked.output,
+            allow_empty=asked.allow_empty,
         )
     request = Request(
-        selection,
+        asked.selection,
         "downgrade",
         to,
-        allow_empty=allow_empty,
-        record=not dry_run,
-        listener=told(log_format),
+        allow_empty=asked.allow_empty,
+        record=not asked.dry_run,
+        listener=told(asked.log_format),
     )
     plan = planner(project, request).plan()
-    if dry_run:
-        return show(plan, as_json=as_json)
+    if asked.dry_run:
+        return show(plan, as_json=asked.as_json)
     steps = sum(len(one.steps) * len(one.targets) for one in plan.cohorts)
     if steps and not yes:
         moved = sum(len(one.targets) for one in plan.moving)
         if not _agreed(plural(steps, "step"), plural(moved, "target")):
             note("nothing was done")
             return 1
-    return run(project, "downgrade", [plan], log_format=log_format, as_json=as_json)
+    return run(project, "downgrade", [plan], log_format=asked.log_format, as_json=asked.as_json)
 
 
 def _agreed(steps: str, targets: str) -> bool:

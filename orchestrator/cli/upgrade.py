@@ -6,14 +6,14 @@ from pathlib import Path
 
 import click
 
-from orchestrator.cli.apply import dry_run, log_format, planner, run, show, told
-from orchestrator.cli.options import as_json, must_select, opened, selects
+from orchestrator.cli.apply import planner, run, show, told
+from orchestrator.cli.changing import Asked, changes
+from orchestrator.cli.options import must_select
 from orchestrator.cli.resume import plan_file, resumed, strict
-from orchestrator.cli.script import from_revision, output_folder, print_scripts, write_sql
+from orchestrator.cli.script import write_sql
 from orchestrator.errors import Problem, UsageError
 from orchestrator.execution.planner import Request
 from orchestrator.execution.project import Project
-from orchestrator.fleet.targets import Selection
 
 
 @click.command(
@@ -21,35 +21,17 @@ from orchestrator.fleet.targets import Selection
     epilog="Examples: orchestrator upgrade --all; orchestrator upgrade --bind shop --tenant acme "
     "--to +1; orchestrator upgrade --plan plan.json; orchestrator upgrade --sql --bind audit",
 )
-@selects
 @click.option(
     "--to",
     multiple=True,
     metavar="[BIND:]REV",
     help="Destination: a revision, +N or head (default: the head of each bind).",
 )
-@dry_run
 @plan_file
 @strict
-@print_scripts
-@output_folder
-@from_revision
-@log_format
-@as_json
-@opened
+@changes
 def command(
-    project: Project,
-    selection: Selection,
-    allow_empty: bool,
-    to: tuple[str, ...],
-    dry_run: bool,
-    plan_file: Path | None,
-    strict: bool,
-    sql: bool,
-    output: Path | None,
-    from_: tuple[str, ...],
-    log_format: str,
-    as_json: bool,
+    project: Project, asked: Asked, to: tuple[str, ...], plan_file: Path | None, strict: bool
 ) -> int:
     """Take every selected target from where it is to head, bind by bind.
 
@@ -58,42 +40,57 @@ def command(
     exactly the steps of a plan file are taken, on its targets unless a selection narrows them.
     """
     if plan_file is not None:
-        if to or sql or from_ or output:
-            raise UsageError(
-                Problem(
-                    "--plan says by itself what is run, and where to",
-                    todo="Leave out --to, --sql, --from and -o.",
-                )
-            )
-        left = resumed(
-            project,
-            plan_file,
-            selection,
-            log_format,
-            allow_empty=allow_empty,
-            strict=strict,
-        )
-        if dry_run:
-            return show(left.plan, as_json=as_json) or int(bool(left.gone))
-        code = run(project, "upgrade", [left.plan], log_format=log_format, as_json=as_json)
-        return code or int(bool(left.gone))
+        return _planned(project, asked, to, plan_file, strict=strict)
     if strict:
         raise UsageError(Problem("--strict goes with --plan", todo="Name the plan file."))
-    must_select(selection, "upgrade")
+    must_select(asked.selection, "upgrade")
     written = to or ("head",)
-    if sql:
+    if asked.sql:
         return write_sql(
-            project, selection, "upgrade", written, from_, output, allow_empty=allow_empty
+            project,
+            asked.selection,
+            "upgrade",
+            written,
+            asked.from_,
+            asked.output,
+            allow_empty=asked.allow_empty,
         )
     request = Request(
-        selection,
+        asked.selection,
         "upgrade",
         written,
-        allow_empty=allow_empty,
-        record=not dry_run,
-        listener=told(log_format),
+        allow_empty=asked.allow_empty,
+        record=not asked.dry_run,
+        listener=told(asked.log_format),
     )
     made = planner(project, request)
-    if dry_run:
-        return show(made.plan(), as_json=as_json)
-    return run(project, "upgrade", made.stages(), log_format=log_format, as_json=as_json)
+    if asked.dry_run:
+        return show(made.plan(), as_json=asked.as_json)
+    return run(
+        project, "upgrade", made.stages(), log_format=asked.log_format, as_json=asked.as_json
+    )
+
+
+def _planned(
+    project: Project, asked: Asked, to: tuple[str, ...], plan_file: Path, *, strict: bool
+) -> int:
+    """Take the steps of a plan file."""
+    if to or asked.sql or asked.from_ or asked.output:
+        raise UsageError(
+            Problem(
+                "--plan says by itself what is run, and where to",
+                todo="Leave out --to, --sql, --from and -o.",
+            )
+        )
+    left = resumed(
+        project,
+        plan_file,
+        asked.selection,
+        asked.log_format,
+        allow_empty=asked.allow_empty,
+        strict=strict,
+    )
+    if asked.dry_run:
+        return show(left.plan, as_json=asked.as_json) or int(bool(left.gone))
+    code = run(project, "upgrade", [left.plan], log_format=asked.log_format, as_json=asked.as_json)
+    return code or int(bool(left.gone))
