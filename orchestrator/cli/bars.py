@@ -24,6 +24,7 @@ from rich.progress import (
 from rich.text import Text
 
 from orchestrator.cli.output import redact
+from orchestrator.cli.waits import Waits
 from orchestrator.execution.types import Outcome
 from orchestrator.fleet.types import Target
 
@@ -44,6 +45,7 @@ class Bars:
         self._bars: dict[str, TaskID] = {}
         self._failed: Counter[str] = Counter()
         self._few = True
+        self._waits = Waits(self._above)
 
     def planned(self, targets: Sequence[Target]) -> None:
         for line, count in Counter(map(_line_of, targets)).items():
@@ -56,6 +58,9 @@ class Bars:
     def step(self, target: Target, revision: str) -> None:
         self._show(target, f"{target.id} {revision}")
 
+    def waiting(self, target: Target, words: str) -> None:
+        self._waits.heard(target, words)
+
     def ended(self, outcome: Outcome) -> None:
         line = _line_of(outcome.target)
         bar = self._bars[line]
@@ -64,12 +69,12 @@ class Bars:
             self._failed[line] += 1
             self._progress.update(bar, failed=f"{self._failed[line]:,} failed")
             if self._few:
-                self._progress.console.print(
-                    redact(f"{outcome.target.id}: failed"),
-                    style="red",
-                    markup=False,
-                    highlight=False,
-                )
+                self._above(f"{outcome.target.id}: failed", "red")
+        self._waits.look()
+
+    def _above(self, text: str, style: str = "") -> None:
+        """A line above the bars."""
+        self._progress.console.print(redact(text), style=style, markup=False, highlight=False)
 
     def _show(self, target: Target, now: str) -> None:
         self._progress.update(self._bars[_line_of(target)], now=redact(now))

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from orchestrator.cli.output import is_terminal, note, redact, revisions
+from orchestrator.cli.waits import Waits
 from orchestrator.execution.types import Outcome
 from orchestrator.fleet.types import Target
 
@@ -24,14 +25,16 @@ EVERY_SECONDS = 3.0
 
 
 class Observer(Protocol):
-    """Hears what a run does. planned comes before the targets of a stage; started and step come
-    from the run's threads."""
+    """Hears what a run does. planned comes before the targets of a stage. started, step and
+    waiting (for a target's lock, or for another try) come from the run's threads."""
 
     def planned(self, targets: Sequence[Target]) -> None: ...
 
     def started(self, target: Target) -> None: ...
 
     def step(self, target: Target, revision: str) -> None: ...
+
+    def waiting(self, target: Target, words: str) -> None: ...
 
     def ended(self, outcome: Outcome) -> None: ...
 
@@ -56,6 +59,7 @@ class _Plain:
 
     def __init__(self) -> None:
         self._now: _Lines | _Counts = _Lines()
+        self._waits = Waits(note)
 
     def planned(self, targets: Sequence[Target]) -> None:
         self._now = _Lines() if len(targets) <= SMALL else _Counts(targets)
@@ -66,8 +70,12 @@ class _Plain:
     def step(self, target: Target, revision: str) -> None:
         self._now.step(target, revision)
 
+    def waiting(self, target: Target, words: str) -> None:
+        self._waits.heard(target, words)
+
     def ended(self, outcome: Outcome) -> None:
         self._now.ended(outcome)
+        self._waits.look()
 
 
 class _Lines:
@@ -126,6 +134,9 @@ class _Events:
 
     def step(self, target: Target, revision: str) -> None:
         self._event("step-started", target, revision=revision)
+
+    def waiting(self, target: Target, words: str) -> None:
+        self._event("waiting", target, reason=words)
 
     def ended(self, outcome: Outcome) -> None:
         failure = outcome.failure

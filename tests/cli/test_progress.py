@@ -109,3 +109,31 @@ def test_a_line_a_bind_and_server_on_a_terminal(monkeypatch: pytest.MonkeyPatch)
     text = screen.getvalue()
     for line in ("shop@eu1", "shop@us1", "5/5", "4/4", "1/1", "1 failed", "c3@us1: failed"):
         assert line in text
+
+
+def test_waits_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    one, *_rest = targets("shop", 3)
+    for log_format in ("text", "json"):
+        with observe(log_format) as observer:
+            observer.planned([one])
+            observer.waiting(one, "waiting for its lock")
+    plain, event = capsys.readouterr().err.splitlines()
+    assert plain == "shop/c0: waiting for its lock"
+    told = json.loads(event)
+    assert (told["event"], told["target"], told["reason"]) == (
+        "waiting",
+        "shop/c0",
+        "waiting for its lock",
+    )
+
+
+def test_waits_are_told_above_the_bars(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+    for name, value in (("TERM", "xterm"), ("COLUMNS", "160")):
+        monkeypatch.setenv(name, value)
+    (one,) = targets("shop", 1)
+    with observe("text") as observer:
+        observer.planned([one])
+        observer.waiting(one, "lock timeout: attempt 2 of 10 in 0.3 s")
+    assert "shop/c0: lock timeout: attempt 2 of 10 in 0.3 s" in screen.getvalue()
