@@ -191,6 +191,7 @@ def run(
             size=project.config.rollout.concurrency,
             on_start=observer.started,
             on_step=observer.step,
+            on_wait=observer.waiting,
             run_id=recorder.run_id,
         )
         stack.callback(runner.close)
