@@ -157,6 +157,15 @@ class _Heard:
         self.later += [name for name in plan.goal.destinations if name not in self.seen]
 
     @property
+    def unreached(self) -> Iterator[str]:
+        """What is told of binds whose targets the run could not even name."""
+        yield from (f"bind {name}: not started" for name in self.later)
+        for waiting in self.waiting:
+            words = f"tenants not known before {waiting.after[0]} is applied"
+            yield f"error: bind {waiting.bind}: {words}"
+        yield from (f"error: bind {one.bind.name}: {one.words}" for one in self.unknown)
+
+    @property
     def exit_code(self) -> int:
         """Of a run that was not interrupted."""
         unfinished = any(one.result not in ("done", "unchanged") for one in self.outcomes)
@@ -212,7 +221,7 @@ def run(
                 heard.stopped_after(plan)
                 break
         code = 130 if interrupted() else heard.exit_code
-        recorder.end(_RESULTS.get(code, "failed"))
+        recorder.end(_RESULTS.get(code, "failed"), "\n".join(heard.unreached))
     return _finish(verb, heard, recorder.run_id, code, as_json=as_json)
 
 
@@ -233,12 +242,8 @@ def _finish(verb: str, heard: _Heard, run_id: str, code: int, *, as_json: bool) 
     else:
         print_outcomes(verb, heard.outcomes)
         say(f"run {run_id}")
-    for name in heard.later:
-        note(f"bind {name}: not started")
-    for waiting in heard.waiting:
-        note(f"error: bind {waiting.bind}: tenants not known before {waiting.after[0]} is applied")
-    for unknown in heard.unknown:
-        note(f"error: bind {unknown.bind.name}: {unknown.words}")
+    for words in heard.unreached:
+        note(words)
     if code == 130:
         note("interrupted: what was done stays done, and the same command goes on from there")
     return code
@@ -246,7 +251,8 @@ def _finish(verb: str, heard: _Heard, run_id: str, code: int, *, as_json: bool) 
 
 @contextmanager
 def _interruptible(running: Runner) -> Iterator[Callable[[], bool]]:
-    """SIGINT and SIGTERM let the running steps end; a second one cancels their statements."""
+    """SIGINT, SIGTERM and SIGHUP (a closed terminal) let the running steps end; a second one
+    cancels their statements."""
     heard: list[int] = []
 
     def hear(number: int, _frame: object) -> None:
@@ -262,7 +268,10 @@ def _interruptible(running: Runner) -> Iterator[Callable[[], bool]]:
             note(words)
         (running.stop if len(heard) == 1 else running.cancel)()
 
-    before = {number: signal.signal(number, hear) for number in (signal.SIGINT, signal.SIGTERM)}
+    # Under nohup, SIGHUP is ignored when the process starts, and stays so.
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    numbers += [signal.SIGHUP] * (signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN)
+    before = {number: signal.signal(number, hear) for number in numbers}
     try:
         yield lambda: bool(heard)
     finally:

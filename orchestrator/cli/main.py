@@ -35,6 +35,7 @@ VERBS = {
     "upgrade": "Bring targets to head, or print the SQL that does.",
     "downgrade": "Bring targets back to a revision.",
     "stamp": "Set the revision of targets without running anything.",
+    "runs": "The ledger: what ran, who ran it, and what became of every target.",
     "lint": "Live revisions of each bind, and why they are live.",
     "check": "Everything that can be wrong before a deploy.",
 }

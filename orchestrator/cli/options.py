@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -17,15 +18,26 @@ from orchestrator.fleet.targets import Selection
 
 Function = Callable[..., Any]
 
+_LAST = "last"
+"""What `--failed` means without a run."""
+
 
 def opened(function: Function) -> Function:
-    """Pass the project that `-c` and `--project` name as the first argument."""
+    """Pass the project that `-c` and `--project` name as the first argument. A selection's
+    `--failed` is looked up in that project's ledger."""
 
     @click.pass_context
     @functools.wraps(function)
     def with_project(ctx: click.Context, /, *args: Any, **kwargs: Any) -> Any:
         project = Project.open(ctx.obj["config_file"], ctx.obj["project_root"])
         keep_secret(_passwords(project.config))
+        failed = kwargs.pop("failed_run", None)
+        if failed is not None:
+            # Only who asks the ledger pays for its modules.
+            from orchestrator.cli.failed import unfinished
+
+            among = unfinished(project.config, None if failed == _LAST else failed)
+            kwargs["selection"] = replace(kwargs["selection"], among=among)
         return function(project, *args, **kwargs)
 
     return with_project
@@ -50,7 +62,8 @@ def _passwords(config: Config) -> set[str]:
 
 
 def selects(function: Function) -> Function:
-    """Add the options of a selection, and pass it as `selection` with `allow_empty`."""
+    """Add the options of a selection, and pass it as `selection` with `allow_empty`. Stands above
+    `opened`."""
 
     @functools.wraps(function)
     def with_selection(
@@ -92,6 +105,15 @@ def selects(function: Function) -> Function:
             help="Only targets with this label.",
         ),
         click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most N targets."),
+        click.option(
+            "--failed",
+            "failed_run",
+            is_flag=False,
+            flag_value=_LAST,
+            metavar="[RUN]",
+            help="Only targets that a run left failed, not started or interrupted: the last run "
+            "that left any, or this one.",
+        ),
         click.option("--allow-empty", is_flag=True, help="An empty selection is not an error."),
     ]
     return functools.reduce(lambda inner, option: option(inner), reversed(options), with_selection)
@@ -112,8 +134,8 @@ def must_select(selection: Selection, verb: str) -> None:
         raise UsageError(
             Problem(
                 f"`{verb}` changes databases, and nothing says which",
-                todo=f"Run `orchestrator {verb} --all`, or narrow with --bind, --tenant, --server "
-                "or --select.",
+                todo=f"Run `orchestrator {verb} --all`, or narrow with --bind, --tenant, --server, "
+                "--select or --failed.",
             )
         )
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from orchestrator import __version__
 from orchestrator.cli.output import redact
 from orchestrator.config import Config
-from orchestrator.errors import OrchestratorError
+from orchestrator.errors import LedgerError, OrchestratorError
 from orchestrator.execution.types import Outcome
 from orchestrator.fleet.types import Target
 from orchestrator.ledger.causes import cause_of
@@ -50,6 +50,24 @@ def open_ledger(config: Config, warn: Warn) -> Ledger:
         )
     take_in(spool_folder(config.root), ledger, warn)
     return ledger
+
+
+def read_ledger(config: Config, warn: Warn) -> Ledger | None:
+    """The ledger of a command that looks things up; None when nothing was ever written.
+
+    What runs had to spool is taken in first. Raises ConfigError and LedgerError.
+    """
+    config.require(parts=["ledger"])
+    folder = spool_folder(config.root)
+    if any(folder.glob("*.jsonl")):
+        try:
+            ledger = Ledger.open(config.ledger)
+        except LedgerError as error:
+            warn(f"what is in {folder} is not shown: {error.problems[0].what}")
+        else:
+            take_in(folder, ledger, warn)
+            return ledger
+    return Ledger.read(config.ledger)
 
 
 class Recorder:

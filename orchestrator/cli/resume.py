@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +72,7 @@ def resumed(
     left = resume_plan(project, file, path.name, request, strict=strict, whole=not selection.given)
     if log_format == "text":
         _tell(left)
-    return left
+    return replace(left, digest=file.digest)
 
 
 def _tell(left: Resumed) -> None:
@@ -87,7 +87,10 @@ def _tell(left: Resumed) -> None:
 
 def selection_data(selection: Selection) -> dict[str, Any]:
     """A selection as a plan file keeps it."""
-    return asdict(selection)
+    among = selection.among
+    return asdict(selection) | {
+        "among": None if among is None else sorted(among, key=lambda one: [*map(str, one)])
+    }
 
 
 def selection_of(data: Mapping[str, Any]) -> Selection:
@@ -99,4 +102,10 @@ def selection_of(data: Mapping[str, Any]) -> Selection:
         tuple(data.get("servers", ())),
         tuple((name, value) for name, value in data.get("labels", ())),
         data.get("limit"),
+        None if data.get("among") is None else frozenset(map(_place, data["among"])),
     )
+
+
+def _place(written: Sequence[Any]) -> tuple[str, str, str | None]:
+    bind, server, tenant = written
+    return str(bind), str(server), None if tenant is None else str(tenant)

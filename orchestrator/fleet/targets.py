@@ -31,10 +31,11 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What --all, --bind, --tenant, --server, --select and --limit say.
+    """What --all, --bind, --tenant, --server, --select, --limit and --failed say.
 
     Different options narrow, values of the same option widen. tenants are shell globs on the
-    tenant's name. labels: (name, value) pairs; pairs of one name widen.
+    tenant's name. labels: (name, value) pairs; pairs of one name widen. among: the only targets
+    that come into question, by bind, server and tenant; None when all do.
     """
 
     everything: bool = False
@@ -43,6 +44,7 @@ class Selection:
     servers: tuple[str, ...] = ()
     labels: tuple[tuple[str, str], ...] = ()
     limit: int | None = None
+    among: frozenset[tuple[str, str, str | None]] | None = None
 
     @property
     def given(self) -> bool:
@@ -54,6 +56,7 @@ class Selection:
             or self.servers
             or self.labels
             or self.limit is not None
+            or self.among is not None
         )
 
 
@@ -65,9 +68,10 @@ def selected_binds(config: Config, selection: Selection) -> tuple[Bind, ...]:
     unknown = [name for name in selection.binds if name not in config.binds]
     if unknown:
         raise UsageError([unknown_bind(config, name) for name in unknown])
-    if not selection.binds:
-        return tuple(config.binds.values())
-    return tuple(bind for name, bind in config.binds.items() if name in selection.binds)
+    wanted = set(selection.binds or config.binds)
+    if selection.among is not None:
+        wanted &= {bind for bind, _server, _tenant in selection.among}
+    return tuple(bind for name, bind in config.binds.items() if name in wanted)
 
 
 def unknown_bind(config: Config, name: str) -> Problem:
@@ -146,7 +150,7 @@ def _known_servers(config: Config, selection: Selection) -> None:
 
 
 def narrow(targets: Sequence[Target], selection: Selection) -> tuple[Target, ...]:
-    """Those of these targets that --tenant, --server and --select name."""
+    """Those of these targets that --tenant, --server, --select and --failed name."""
     tests: list[Callable[[Target], bool]] = []
     if selection.servers:
         servers = frozenset(selection.servers)
@@ -155,6 +159,9 @@ def narrow(targets: Sequence[Target], selection: Selection) -> tuple[Target, ...
         # As fnmatchcase does it, with the globs read once.
         glob = re.compile("|".join(translate(one) for one in selection.tenants)).match
         tests.append(lambda target: target.tenant is not None and glob(target.tenant) is not None)
+    among = selection.among
+    if among is not None:
+        tests.append(lambda one: (one.bind.name, one.server.name, one.tenant) in among)
     wanted: dict[str, set[str]] = {}
     for name, value in selection.labels:
         wanted.setdefault(name, set()).add(value)

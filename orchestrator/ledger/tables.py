@@ -24,6 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import mysql
 from sqlalchemy.engine import Connection
 
+from orchestrator.config.ledger_tables import LEDGER, OUTCOMES, RUN_BINDS, RUNS
 from orchestrator.errors import LedgerError, Problem
 
 SCHEMA = 1
@@ -56,7 +57,7 @@ _MYSQL: dict[str, Any] = {
 metadata = MetaData()
 
 ledger = Table(
-    "orchestrator_ledger",
+    LEDGER,
     metadata,
     # One row: its key keeps two processes that start at once from writing two.
     Column("id", Integer, primary_key=True, autoincrement=False),
@@ -65,7 +66,7 @@ ledger = Table(
 )
 
 runs = Table(
-    "orchestrator_runs",
+    RUNS,
     metadata,
     Column("id", String(_ID_LENGTH), primary_key=True),
     Column("who", Text, nullable=False),
@@ -88,7 +89,7 @@ runs = Table(
 
 # Both in the order of their key, so that a run's rows lie together.
 binds = Table(
-    "orchestrator_run_binds",
+    RUN_BINDS,
     metadata,
     Column("run", String(_ID_LENGTH), primary_key=True),
     Column("bind", _NAMES, primary_key=True),
@@ -103,7 +104,7 @@ binds = Table(
 )
 
 outcomes = Table(
-    "orchestrator_outcomes",
+    OUTCOMES,
     metadata,
     Column("run", String(_ID_LENGTH), primary_key=True),
     Column("number", Integer, primary_key=True, autoincrement=False),

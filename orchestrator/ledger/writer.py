@@ -58,9 +58,10 @@ def run_id(now: datetime) -> str:
 
 @dataclass
 class _News:
-    """What has come since the last batch. counts: of all binds, whole."""
+    """What has come since the last batch. rows: by number, because a target may be planned and end
+    in one batch. counts: of all binds, whole."""
 
-    rows: list[OutcomeRow]
+    rows: dict[int, OutcomeRow]
     counts: dict[str, BindCount]
     changed: bool = False
     digest: str = ""
@@ -77,7 +78,7 @@ class Writer:
         self._run = run
         self._root = root
         self._warn = warn
-        self._news = _News([], {})
+        self._news = _News({}, {})
         self._changed = threading.Condition()
         self._end: tuple[datetime, RunResult, str] | None = None
         self._spool: Spool | None = None
@@ -95,7 +96,7 @@ class Writer:
         """A stage was planned. rows: of targets that have steps to take. counts: targets by bind.
         digest: of all that is planned so far."""
         with self._changed:
-            self._news.rows += rows
+            self._news.rows.update((row.number, row) for row in rows)
             for bind, count in counts.items():
                 known = self._news.counts.get(bind, BindCount(bind))
                 self._news.counts[bind] = replace(known, planned=known.planned + count)
@@ -108,7 +109,7 @@ class Writer:
         field = row.result.replace("-", "_")
         with self._changed:
             self._count(row.bind, field, 1)
-            self._news.rows.append(row)
+            self._news.rows[row.number] = row
             if len(self._news.rows) >= AT_ONCE:
                 self._changed.notify()
 
@@ -156,11 +157,11 @@ class Writer:
     def _batch(self) -> Batch:
         """All that is new, and the end when it has come."""
         news = self._news
-        self._news = _News([], news.counts)
+        self._news = _News({}, news.counts)
         at, result, error = self._end or (None, None, "")
         return Batch(
             self._ledger.now(),
-            tuple(news.rows),
+            tuple(news.rows.values()),
             tuple(news.counts.values()) if news.changed else (),
             news.commit,
             news.digest,

@@ -32,12 +32,14 @@ class Resumed:
 
     extra: ids of selected targets that the file does not plan. gone: ids that it plans, and that
     are not in the fleet any more. passed: how many targets are beyond the plan's start already.
+    digest: the file's own.
     """
 
     plan: Plan
     extra: tuple[str, ...] = ()
     gone: tuple[str, ...] = ()
     passed: int = 0
+    digest: str = ""
 
     @property
     def differences(self) -> tuple[str, ...]:

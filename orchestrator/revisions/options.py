@@ -18,6 +18,7 @@ from alembic.runtime.environment import EnvironmentContext
 from alembic.util import CommandError
 
 from orchestrator.config import Bind, Config
+from orchestrator.config.ledger_tables import LEDGER_TABLES
 from orchestrator.discovery.types import MetaDataSet
 from orchestrator.errors import EnvironmentScriptError, OrchestratorError, Problem
 from orchestrator.revisions.tree import base_script_directory
@@ -134,8 +135,9 @@ def _failed(env_py: str, error: BaseException) -> Problem:
 
 
 def hidden_tables(config: Config) -> frozenset[str]:
-    """The version and journal tables of all binds: never compared, never proposed for dropping."""
-    return frozenset(
+    """The version and journal tables of all binds, and the ledger's, which may be kept in a bind's
+    database: never compared, never proposed for dropping."""
+    return LEDGER_TABLES.union(
         name for bind in config.binds.values() for name in (bind.version_table, bind.journal_table)
     )
 
