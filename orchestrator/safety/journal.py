@@ -1,12 +1,14 @@
-"""The journal: a table inside a target that says how far a step got, where DDL is not transactional.
+"""The journal: a table inside a target that says how far a step got where DDL commits.
 
 Enters: the statements of one step.  Leaves: the texts that write, read and clear its rows.  No I/O.
 
-A step has a header (number 0) with everything it means to run, and one row a statement, written
+A step has a header (number 0) with everything it means to run, and rows of its statements, written
 before the statement and made durable by the statement's own commit, or together with the data it
-changes.  So the statement of the last row is the only one in doubt: those before it are done.  The
-step's last transaction, which changes the version rows, clears the journal: an empty one means that
-nothing is half-applied.
+changes.  So the statement of the last row is the only one in doubt: those before it are done, also
+those without a row of their own (compiled steps on MySQL write one only for a statement that
+commits by itself: what comes between two of them is committed by the second).  The step's last
+transaction, which changes the version rows, clears the journal: an empty one means that nothing is
+half-applied.
 """
 
 from __future__ import annotations
@@ -15,26 +17,34 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Literal
+from typing import Any, Literal
 
 from orchestrator.config.flavour import Family
+from orchestrator.fleet.types import JOURNAL_COLUMNS
 
 SHOWN = 2_000
 """How many characters of a statement a row keeps for people; its digest is of the whole text."""
 
-Kind = Literal["header", "ddl", "data", "session", "alone", "read"]
+PLANNED = 10_000
+"""How many statements a header lists at most."""
+
+_HEADER = 500_000
+"""How many characters of statements a header keeps together."""
+
+Kind = Literal["header", "ddl", "data", "session", "alone", "read", "refused"]
 """What a row is of. ddl: it commits by itself (MySQL), its objects' definitions tell whether it
 ran. data: durable together with its row. session: it changes the session only, and is run again
 when a step is continued. alone: a PostgreSQL statement that cannot be in a transaction. read: a
-live step read its result."""
+live step read its result. refused: the server refused it, and nothing of it was done."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One row. number: from 1, as statements come in the step; 0 is the header. statement: as far as
-    it is shown. digest: of the whole text. before: digests of the definitions of the objects that it
-    touches, as they were before it, by the object ("table orders"; "" means that there was none).
-    owner: the label of who wrote it (safety.owners).
+    """One row. number: from 1, as statements come in the step; 0 is the header. statement: as far
+    as it is shown. digest: of the whole text. before: digests of the definitions of the objects
+    that it touches, as they were before it, by the object ("table orders"); "" means that there was
+    none, and "there" that nothing but its being there was looked at. owner: the label of who wrote
+    it (safety.owners).
     """
 
     revision: str
@@ -66,8 +76,18 @@ class HalfApplied:
 
     @property
     def in_doubt(self) -> Entry | None:
-        """The last statement that was begun; None when none was."""
-        return self.rows[-1] if self.rows else None
+        """The last statement that was begun, when nothing but evidence can tell whether it was
+        done; None where the journal knows: it was refused, or came together with its row."""
+        last = self.rows[-1] if self.rows else None
+        return None if last is None or last.kind in ("data", "refused") else last
+
+    @property
+    def done(self) -> int:
+        """How many statements, counted from the first, are known to be done."""
+        last = self.rows[-1] if self.rows else None
+        if last is None:
+            return 0
+        return last.number if last.kind == "data" else last.number - 1
 
 
 def digest_of(text: str) -> str:
@@ -104,27 +124,45 @@ def create_journal(family: Family, table: str) -> str:
 
 def insert_row(family: Family, table: str, entry: Entry) -> str:
     """The statement that writes a row; the server sets its time."""
-    values = ", ".join(
-        (
-            _text(family, entry.revision),
-            _text(family, entry.direction),
-            str(entry.number),
-            _text(family, entry.kind),
-            _text(family, entry.statement),
-            _text(family, entry.digest),
-            _text(family, json.dumps(dict(entry.before), sort_keys=True)),
-            _text(family, entry.owner),
-        )
-    )
+    return insert_rows(family, table, [entry])
+
+
+def insert_rows(family: Family, table: str, entries: Sequence[Entry], definitions: str = "") -> str:
+    """The statement that writes rows. definitions: an SQL expression that gives the JSON of the
+    last one's, where the server itself is to look."""
+    values = [_values(family, entry) for entry in entries]
+    if definitions:
+        values[-1] = _values(family, entries[-1], definitions)
     names = "revision, direction, number, kind, statement, digest, definitions, owner"
-    return f"INSERT INTO {table} ({names}) VALUES ({values})"
+    return f"INSERT INTO {table} ({names}) VALUES {', '.join(values)}"
+
+
+def _values(family: Family, entry: Entry, definitions: str = "") -> str:
+    values = (
+        text_literal(family, entry.revision),
+        text_literal(family, entry.direction),
+        str(entry.number),
+        text_literal(family, entry.kind),
+        text_literal(family, entry.statement),
+        text_literal(family, entry.digest),
+        definitions or text_literal(family, json.dumps(dict(entry.before), sort_keys=True)),
+        text_literal(family, entry.owner),
+    )
+    return f"({', '.join(values)})"
+
+
+def decide(table: str, number: int, *, done: bool) -> str:
+    """The statement that settles a row in doubt: the next run goes on behind it, or with it."""
+    kind: Kind = "data" if done else "refused"
+    return f"UPDATE {table} SET kind = '{kind}' WHERE number = {number}"
 
 
 def header(
     revision: str, direction: str, source: str, statements: Sequence[str], owner: str, *, live: bool
 ) -> Entry:
     """The header of a step. statements: all that it means to run; none for a live step."""
-    planned = [[shown(text), digest_of(text)] for text in statements]
+    most = min(SHOWN, _HEADER // max(1, len(statements[:PLANNED])))
+    planned = [[shown(text)[:most], digest_of(text)] for text in statements[:PLANNED]]
     what = json.dumps({"live": live, "planned": planned})
     return Entry(revision, direction, 0, "header", what, source, {}, owner)
 
@@ -145,10 +183,7 @@ def row(step: Entry, number: int, kind: Kind, statement: str, before: Mapping[st
 
 def read_rows(table: str) -> str:
     """The query of all rows, in the order in which `half_applied` takes them."""
-    return (
-        "SELECT revision, direction, number, kind, statement, digest, definitions, owner, started"
-        f" FROM {table} ORDER BY number"
-    )
+    return f"SELECT {', '.join(JOURNAL_COLUMNS)} FROM {table} ORDER BY number"
 
 
 def clear(table: str) -> str:
@@ -162,11 +197,12 @@ def half_applied(rows: Sequence[Sequence[object]]) -> HalfApplied | None:
     if not entries:
         return None
     first = entries[0]
-    told = json.loads(first.statement) if first.number == 0 else {"live": True, "planned": []}
+    known = first.number == 0
+    told: dict[str, Any] = json.loads(first.statement if known else '{"live": true, "planned": []}')
     return HalfApplied(
         first.revision,
         first.direction,
-        first.digest if first.number == 0 else "",
+        first.digest if known else "",
         bool(told["live"]),
         tuple((text, digest) for text, digest in told["planned"]),
         tuple(one for one in entries if one.number > 0),
@@ -196,7 +232,7 @@ def shown(text: str) -> str:
     return plain.replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
-def _text(family: Family, value: str) -> str:
+def text_literal(family: Family, value: str) -> str:
     """A literal that means the same under every setting of the session."""
     if family == "postgresql":
         # E'' reads backslashes the same whatever standard_conforming_strings is.
