@@ -1,4 +1,4 @@
-"""The state of targets, read in bulk: which exist, and what their version tables hold.
+"""The state of targets, read in bulk: which exist, and what their version tables and journals hold.
 
 Enters: targets.  Leaves: a State for each, in the same order, and the flavours of their servers.
 All servers are asked at the same time, each over a few connections at most; one that does not
@@ -30,6 +30,7 @@ from orchestrator.fleet.engines import (
 from orchestrator.fleet.types import State, Target
 from orchestrator.fleet.version_tables import (
     BATCH,
+    Found,
     Place,
     States,
     mysql_catalogue,
@@ -109,21 +110,21 @@ def _read_server(targets: Sequence[Target], indexes: Sequence[int]) -> _Reading:
     postgresql = target_url(one).get_backend_name() == "postgresql"
     if postgresql and one.database is not None:
         return _Databases(targets, indexes).read()
-    table = one.bind.version_table
+    tables = one.bind.version_table, one.bind.journal_table
     url = target_url(one)
     if postgresql:
-        places = [Place(index, targets[index].schema, table) for index in indexes]
+        places = [Place(index, targets[index].schema, *tables) for index in indexes]
         return _together(url, () if one.schema else one.bind.search_path, one.server, places)
     # MySQL reads across databases, so a connection without one serves all of them; one that is
     # missing then does not stop it.
-    places = [Place(index, targets[index].database or url.database, table) for index in indexes]
+    places = [Place(index, targets[index].database or url.database, *tables) for index in indexes]
     return _together(url.set(database=""), (), one.server, places)
 
 
 def _together(
     url: URL, search_path: Sequence[str], server: Server, places: Sequence[Place]
 ) -> _Reading:
-    """Version tables that one connection can reach: the catalogue, then batch by batch."""
+    """Tables that one connection can reach: the catalogue, then batch by batch."""
     reading = _Reading()
     engine = make_engine(url, search_path)
     try:
@@ -134,7 +135,7 @@ def _together(
             )
             told, readable = catalogue(connection, places)
             reading.states.update(told)
-            batches: queue.SimpleQueue[Sequence[Place]] = queue.SimpleQueue()
+            batches: queue.SimpleQueue[Sequence[Found]] = queue.SimpleQueue()
             for first in range(0, len(readable), BATCH):
                 batches.put(readable[first : first + BATCH])
             helpers = min(CONNECTIONS, server.max_connections, batches.qsize() // 2) - 1
@@ -150,7 +151,7 @@ def _together(
     return reading
 
 
-def _help(engine: Engine, batches: queue.SimpleQueue[Sequence[Place]]) -> States:
+def _help(engine: Engine, batches: queue.SimpleQueue[Sequence[Found]]) -> States:
     """Read on a connection of its own; without one, the others read all."""
     try:
         with _reader(engine) as connection:
@@ -159,14 +160,14 @@ def _help(engine: Engine, batches: queue.SimpleQueue[Sequence[Place]]) -> States
         return {}
 
 
-def _read_batches(connection: Connection, batches: queue.SimpleQueue[Sequence[Place]]) -> States:
+def _read_batches(connection: Connection, batches: queue.SimpleQueue[Sequence[Found]]) -> States:
     found: States = {}
     while True:
         try:
-            places = batches.get_nowait()
+            batch = batches.get_nowait()
         except queue.Empty:
             return found
-        found.update(read_rows(connection, places))
+        found.update(read_rows(connection, batch))
 
 
 @contextmanager
@@ -225,7 +226,8 @@ class _Databases:
         try:
             with _reader(engine) as connection:
                 self._reading.flavour = flavour_of(connection)
-                place = Place(index, None, target.bind.version_table)
+                bind = target.bind
+                place = Place(index, None, bind.version_table, bind.journal_table)
                 told, readable = postgresql_catalogue(connection, [place])
                 state = {**told, **read_rows(connection, readable)}[index]
         except DBAPIError as error:

@@ -69,16 +69,36 @@ class UnknownTenants:
 StateKind = Literal["known", "no-version-table", "missing", "denied", "unreachable"]
 
 
+JOURNAL_COLUMNS = (
+    "revision",
+    "direction",
+    "number",
+    "kind",
+    "statement",
+    "digest",
+    "definitions",
+    "owner",
+    "started",
+)
+"""The columns of a journal (safety/journal.py says what they mean), in the order of its rows."""
+
+JournalRow = tuple[str | int, ...]
+"""The values of JOURNAL_COLUMNS."""
+
+
 @dataclass(frozen=True, slots=True)
 class State:
-    """What a target's version table holds now.
+    """What a target's version table holds now, and its journal where one has rows.
 
     kind: "known" (revisions read; empty means base), "no-version-table" (the schema or database is
     there, the table is not), "missing" (no such schema or database), "denied" (there, and may not
     or cannot be read), "unreachable".
-    detail: the server's message for the last three.
+    detail: the server's message for the last three; for the others, why the journal cannot be read.
+    journal: its first row and its last, () when nothing is half-applied; `safety.journal` reads
+    them.
     """
 
     kind: StateKind
     revisions: tuple[str, ...] = ()
     detail: str = ""
+    journal: tuple[JournalRow, ...] = ()

@@ -1,4 +1,4 @@
-"""Version tables: which of them are there, and what is in them, many in a statement.
+"""Version tables and journals: which of them are there, and what is in them, many in a statement.
 
 Enters: a connection to a server, and Places.  Leaves: a State for each place, by its index.  A
 table that cannot be read hides no other: a batch that fails is halved until the culprit is alone.
@@ -6,8 +6,9 @@ table that cannot be read hides no other: a batch that fails is halved until the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from sqlalchemy import text
@@ -15,12 +16,13 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 
 from orchestrator.fleet.engines import failed_state, first_line
-from orchestrator.fleet.types import State
+from orchestrator.fleet.types import JOURNAL_COLUMNS, JournalRow, State
 
 BATCH = 250
 """Version tables in one statement: each takes a lock, and thousands run a server out of them."""
 
-_ONE_COLLATION = "CONVERT(version_num USING utf8mb4) COLLATE utf8mb4_bin AS version_num"
+# Databases of one MySQL server may have collations that do not mix in a UNION.
+_ONE_COLLATION = "CONVERT({} USING utf8mb4) COLLATE utf8mb4_bin AS value"
 
 _LOCK_SECONDS = 1
 """How long a batch waits for a table that somebody holds exclusively."""
@@ -31,11 +33,23 @@ _NO_SUCH_TABLE = 1146  # MySQL 8.4 Error Message Reference: ER_NO_SUCH_TABLE
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where one target's version table is looked for: a schema (None: the session's search_path)
-    or a MySQL database, and the table's name. index: the target's."""
+    or a MySQL database, and the names of the table and of its journal. index: the target's."""
 
     index: int
     container: str | None
     table: str
+    journal: str
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What of a place can be read, each as schema or database and name: None for what is not there.
+    detail: why a journal that is there cannot be read."""
+
+    index: int
+    versions: tuple[str, str] | None
+    journal: tuple[str, str] | None = None
+    detail: str = ""
 
 
 States = dict[int, State]
@@ -49,32 +63,33 @@ def prepare(connection: Connection) -> None:
 
 def postgresql_catalogue(
     connection: Connection, places: Sequence[Place]
-) -> tuple[States, list[Place]]:
-    """The states that PostgreSQL's catalogue tells by itself, and the places that can be read.
+) -> tuple[States, list[Found]]:
+    """The states that PostgreSQL's catalogue tells by itself, and what can be read.
 
     Tables that may not be read would fail a whole batch, so their rights are looked at first.
     """
     asked = {place.container for place in places if place.container is not None}
-    found = _schemas(connection, sorted(asked), sorted({place.table for place in places}))
+    names = {place.table for place in places} | {place.journal for place in places}
+    found = _schemas(connection, sorted(asked), sorted(names))
     states: States = {}
     readable = []
     for place in places:
-        there = (
-            found.get((place.container, place.table), found.get((place.container, None)))
-            if place.container is not None
-            else _visible(connection, place.table)
-        )
-        state = _told(place, there)
-        if state is not None or there is None:
-            states[place.index] = state or State("missing")
+        there = found if place.container is not None else _visible(connection, place)
+        empty = there.get((place.container, None))
+        versions = there.get((place.container, place.table), empty)
+        journal = there.get((place.container, place.journal), empty)
+        state = _told(place, versions)
+        # A journal without a version table: the very first step stopped half-way.
+        if state is None or (state.kind == "no-version-table" and journal and journal.table):
+            readable.append(_found(place, None if state else versions, journal))
         else:
-            readable.append(Place(place.index, there.schema, place.table))
+            states[place.index] = state
     return states, readable
 
 
 @dataclass(frozen=True, slots=True)
 class _There:
-    """What the catalogue says of a version table. schema: None when no schema is there."""
+    """What the catalogue says of a table. schema: None when no schema is there."""
 
     schema: str | None
     usable: bool
@@ -82,9 +97,22 @@ class _There:
     readable: bool
 
 
-def _schemas(
-    connection: Connection, schemas: list[str], tables: list[str]
-) -> dict[tuple[str, str | None], _There]:
+_Catalogue = dict[tuple[str | None, str | None], _There]
+"""By schema (None: the session's search_path) and table."""
+
+
+def _found(place: Place, versions: _There | None, journal: _There | None) -> Found:
+    there = journal is not None and journal.table
+    may = journal is not None and journal.table and journal.readable
+    return Found(
+        place.index,
+        (versions.schema or "", place.table) if versions is not None else None,
+        (journal.schema or "", place.journal) if journal is not None and may else None,
+        f"no SELECT on {place.journal}" if there and not may else "",
+    )
+
+
+def _schemas(connection: Connection, schemas: list[str], tables: list[str]) -> _Catalogue:
     """By schema and table; a schema without any of the tables stands there with None."""
     if not schemas:
         return {}
@@ -99,27 +127,27 @@ def _schemas(
         ),
         {"schemas": schemas, "tables": tables},
     )
-    found: dict[tuple[str, str | None], _There] = {}
+    found: _Catalogue = {}
     for schema, table, usable, readable in rows:
         found[schema, table] = _There(schema, usable, table is not None, readable)
         found[schema, None] = _There(schema, usable, False, False)
     return found
 
 
-def _visible(connection: Connection, table: str) -> _There:
-    """The table that the session's search_path finds."""
-    schema, usable, there, readable = connection.execute(
+def _visible(connection: Connection, place: Place) -> _Catalogue:
+    """The tables that the session's search_path finds, by None and their names."""
+    rows = connection.execute(
         text(
-            "SELECT coalesce(n.nspname, current_schema()), true, c.oid IS NOT NULL,"
+            "SELECT name, coalesce(n.nspname, current_schema()), c.oid IS NOT NULL,"
             " coalesce(has_table_privilege(c.oid, 'SELECT'), false)"
-            " FROM (SELECT to_regclass(quote_ident(:name)) AS oid) AS named"
-            " LEFT JOIN pg_catalog.pg_class c ON c.oid = named.oid"
+            " FROM unnest(CAST(:names AS text[])) AS named (name)"
+            " LEFT JOIN pg_catalog.pg_class c ON c.oid = to_regclass(quote_ident(name))"
             " AND c.relkind IN ('r', 'p', 'v')"
             " LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
         ),
-        {"name": table},
-    ).one()
-    return _There(schema, usable, there, readable)
+        {"names": [place.table, place.journal]},
+    )
+    return {(None, name): _There(schema, True, there, may) for name, schema, there, may in rows}
 
 
 def _told(place: Place, there: _There | None) -> State | None:
@@ -134,25 +162,25 @@ def _told(place: Place, there: _There | None) -> State | None:
     return None
 
 
-def mysql_catalogue(connection: Connection, places: Sequence[Place]) -> tuple[States, list[Place]]:
-    """The states that information_schema tells, and the places that can be read.
+def mysql_catalogue(connection: Connection, places: Sequence[Place]) -> tuple[States, list[Found]]:
+    """The states that information_schema tells, and what can be read.
 
     It shows only what this user may see: a database that is not shown may be missing or denied, and
     USE tells which.
     """
     names = sorted({place.container or "" for place in places})
-    tables = sorted({place.table for place in places})
+    tables = sorted({name for place in places for name in (place.table, place.journal)})
     # With lower_case_table_names, a server shows its names as it keeps them, or in lower case.
     folds = connection.exec_driver_sql("SELECT @@lower_case_table_names").scalar() != 0
     fold = str.lower if folds else str
-    there = {
+    databases = {
         fold(name)
         for name in connection.exec_driver_sql(
             "SELECT schema_name FROM information_schema.schemata WHERE schema_name IN %s",
             (tuple(names),),
         ).scalars()
     }
-    versioned = {
+    there = {
         (fold(schema), fold(table))
         for schema, table in connection.exec_driver_sql(
             "SELECT table_schema, table_name FROM information_schema.tables "
@@ -163,25 +191,32 @@ def mysql_catalogue(connection: Connection, places: Sequence[Place]) -> tuple[St
     states: States = {}
     readable = []
     for place in places:
-        database = fold(place.container or "")
-        if database not in there:
+        container = place.container or ""
+        if fold(container) not in databases:
             states[place.index] = _unseen(connection, place)
-        elif (database, fold(place.table)) not in versioned:
+            continue
+        versions, journal = (
+            (container, name) if (fold(container), fold(name)) in there else None
+            for name in (place.table, place.journal)
+        )
+        if versions is None and journal is None:
             states[place.index] = _unlisted(connection, place)
         else:
-            readable.append(place)
+            readable.append(Found(place.index, versions, journal))
     return states, readable
 
 
 def _unlisted(connection: Connection, place: Place) -> State:
     """A table that this user may not read is not listed either: asking for it tells which."""
+    versions = (place.container or "", place.table)
     try:
-        connection.exec_driver_sql(f"SELECT version_num FROM {_name(connection, place)} LIMIT 0")
+        connection.exec_driver_sql(f"SELECT version_num FROM {_name(connection, versions)} LIMIT 0")
     except DBAPIError as error:
         if error.orig is not None and error.orig.args[:1] == (_NO_SUCH_TABLE,):
             return State("no-version-table")
         return State("denied", detail=first_line(error))
-    return read_rows(connection, [place])[place.index]  # Somebody made it in the meantime.
+    # Somebody made it in the meantime.
+    return read_rows(connection, [Found(place.index, versions)])[place.index]
 
 
 def _unseen(connection: Connection, place: Place) -> State:
@@ -192,17 +227,12 @@ def _unseen(connection: Connection, place: Place) -> State:
     return State("no-version-table")
 
 
-def read_rows(connection: Connection, places: Sequence[Place]) -> States:
-    """What these version tables hold, in one statement; a failing batch is halved."""
-    if not places:
-        return {}
-    # Databases of one MySQL server may have collations that do not mix in a UNION.
-    postgresql = connection.dialect.name == "postgresql"
-    value = "version_num" if postgresql else _ONE_COLLATION
-    selects = " UNION ALL ".join(
-        f"SELECT {place.index} AS place, {value} FROM {_name(connection, place)}"
-        for place in places
-    )
+def read_rows(connection: Connection, found: Sequence[Found]) -> States:
+    """What these version tables and journals hold, in one statement, so that both are of the same
+    moment; a failing batch is halved."""
+    selects = " UNION ALL ".join(query for one in found for query in _queries(connection, one))
+    if not selects:
+        return {one.index: _state(one, {}, {}) for one in found}
     # In one text with its SELECT it ends with it: a pooler may lend the session to others.
     patience = f"SET LOCAL lock_timeout = '{_LOCK_SECONDS}s'; "
     before = patience if connection.dialect.driver == "psycopg2" else ""
@@ -211,26 +241,72 @@ def read_rows(connection: Connection, places: Sequence[Place]) -> States:
     except DBAPIError as error:
         if error.connection_invalidated:
             state = failed_state(error)
-            return {place.index: state for place in places}
-        if len(places) == 1:
-            return {places[0].index: State("denied", detail=first_line(error))}
-        half = len(places) // 2
-        return {**read_rows(connection, places[:half]), **read_rows(connection, places[half:])}
+            return {one.index: state for one in found}
+        if len(found) == 1:
+            return {found[0].index: _alone(connection, found[0], first_line(error))}
+        half = len(found) // 2
+        return {**read_rows(connection, found[:half]), **read_rows(connection, found[half:])}
     revisions: dict[int, tuple[str, ...]] = {}
-    for place, revision in rows:
-        if revision is not None:
-            revisions[place] = (*revisions.get(place, ()), str(revision))
-    return {place.index: _known(revisions.get(place.index, ())) for place in places}
+    journals: dict[int, list[JournalRow]] = {}
+    for place, value in rows:
+        if value is None:
+            continue
+        if place < 0:
+            journals.setdefault(~place, []).append(tuple(json.loads(value)))
+        else:
+            revisions[place] = (*revisions.get(place, ()), str(value))
+    return {one.index: _state(one, revisions, journals) for one in found}
+
+
+def _queries(connection: Connection, one: Found) -> Iterator[str]:
+    """The rows of a version table, under the target's index, and of its journal, under that
+    number's complement. A journal may be as long as a step: its first row and its last tell all."""
+    postgresql = connection.dialect.name == "postgresql"
+    value = "{} AS value" if postgresql else _ONE_COLLATION
+    if one.versions is not None:
+        name = _name(connection, one.versions)
+        yield f"SELECT {one.index} AS place, {value.format('version_num')} FROM {name}"
+    if one.journal is not None:
+        name = _name(connection, one.journal)
+        columns = ", ".join(JOURNAL_COLUMNS)
+        row = f"json_build_array({columns})::text" if postgresql else f"JSON_ARRAY({columns})"
+        yield (
+            f"SELECT {~one.index} AS place, {value.format(row)} FROM {name}"
+            f" WHERE number IN (0, (SELECT max(number) FROM {name}))"
+        )
+
+
+def _alone(connection: Connection, one: Found, fault: str) -> State:
+    """The state of a place that cannot be read. A journal's fault hides no version table."""
+    if one.journal is None:
+        return State("denied", detail=fault)
+    detail = f"the journal {one.journal[1]} cannot be read: {fault}"
+    rest = replace(one, journal=None, detail=detail)
+    if one.versions is None:
+        return State("no-version-table", detail=detail)
+    return read_rows(connection, [rest])[one.index]
+
+
+def _state(
+    one: Found,
+    revisions: Mapping[int, tuple[str, ...]],
+    journals: Mapping[int, list[JournalRow]],
+) -> State:
+    known = _known(revisions.get(one.index, ()), versioned=one.versions is not None)
+    journal = sorted(journals.get(one.index, ()), key=lambda row: row[2])
+    if not journal and not one.detail:
+        return known
+    return replace(known, detail=one.detail, journal=tuple(journal))
 
 
 @lru_cache(maxsize=1024)
-def _known(revisions: tuple[str, ...]) -> State:
+def _known(revisions: tuple[str, ...], *, versioned: bool) -> State:
     """One State for all targets that hold the same: a fleet has few."""
-    return State("known", tuple(sorted(revisions)))
+    return State("known" if versioned else "no-version-table", tuple(sorted(revisions)))
 
 
-def _name(connection: Connection, place: Place) -> str:
-    return f"{_quoted(connection, place.container or '')}.{_quoted(connection, place.table)}"
+def _name(connection: Connection, table: tuple[str, str]) -> str:
+    return ".".join(_quoted(connection, name) for name in table)
 
 
 def _quoted(connection: Connection, name: str) -> str:
