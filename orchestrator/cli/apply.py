@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import chain, islice
+from typing import TYPE_CHECKING
 
 import click
 
 from orchestrator.cli.output import note, plural, print_json, revisions, say
 from orchestrator.cli.progress import observe
-from orchestrator.cli.recorder import open_ledger, recorded
 from orchestrator.cli.summary import LARGE, outcome_data, print_outcomes
 from orchestrator.cli.targets import describe
 from orchestrator.execution.planner import Planner, Request
@@ -22,9 +22,11 @@ from orchestrator.execution.run import Runner
 from orchestrator.execution.types import Outcome
 from orchestrator.fleet.targets import Selection, select_targets
 from orchestrator.fleet.types import Target, UnknownTenants
-from orchestrator.ledger.types import RunResult
 from orchestrator.planning.plan import Cohort, Plan, Waiting
 from orchestrator.revisions.recordings import Listener, Wanted
+
+if TYPE_CHECKING:
+    from orchestrator.ledger.types import RunResult
 
 log_format = click.option(
     "--log-format",
@@ -187,6 +189,9 @@ def run(
     digest: of the plan file that is run. The run is written into the ledger; raises LedgerError
     where that cannot be, before anything is touched.
     """
+    # Only verbs that change databases pay for the ledger and its database's dialect.
+    from orchestrator.cli.recorder import open_ledger, recorded
+
     heard, warn = _Heard(), told(log_format).warning
     ledger = open_ledger(project.config, warn)
     plans = _first_made(plans)

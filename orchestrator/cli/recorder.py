@@ -16,6 +16,7 @@ from pathlib import Path
 
 from orchestrator import __version__
 from orchestrator.cli.output import redact
+from orchestrator.cli.targets import names_of
 from orchestrator.config import Config
 from orchestrator.errors import LedgerError, OrchestratorError
 from orchestrator.execution.types import Outcome
@@ -157,11 +158,6 @@ def outcome_row(number: int, outcome: Outcome) -> OutcomeRow:
         todo=_kept(failure.todo),
         cause=_kept(cause_of(message, names_of(outcome.target))),
     )
-
-
-def names_of(target: Target) -> tuple[str | None, ...]:
-    """What a server's message may call a target."""
-    return target.schema, target.database, target.tenant
 
 
 def _row(number: int, target: Target, result: OutcomeResult, before: tuple[str, ...]) -> OutcomeRow:

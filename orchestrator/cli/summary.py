@@ -7,8 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from orchestrator.cli.output import plural, redact, revisions, say
-from orchestrator.cli.recorder import names_of
-from orchestrator.cli.targets import describe
+from orchestrator.cli.targets import describe, names_of
 from orchestrator.execution.types import Failure, Outcome
 from orchestrator.ledger.causes import cause_of
 

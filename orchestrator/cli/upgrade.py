@@ -92,5 +92,12 @@ def _planned(
     )
     if asked.dry_run:
         return show(left.plan, as_json=asked.as_json) or int(bool(left.gone))
-    code = run(project, "upgrade", [left.plan], log_format=asked.log_format, as_json=asked.as_json)
+    code = run(
+        project,
+        "upgrade",
+        [left.plan],
+        log_format=asked.log_format,
+        as_json=asked.as_json,
+        digest=left.digest,
+    )
     return code or int(bool(left.gone))

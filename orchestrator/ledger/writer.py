@@ -10,6 +10,7 @@ from __future__ import annotations
 import secrets
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -79,6 +80,7 @@ class Writer:
         self._root = root
         self._warn = warn
         self._news = _News({}, {})
+        self._idle: Counter[str] = Counter()
         self._changed = threading.Condition()
         self._end: tuple[datetime, RunResult, str] | None = None
         self._spool: Spool | None = None
@@ -106,22 +108,23 @@ class Writer:
 
     def ended(self, row: OutcomeRow) -> None:
         """A target has ended with something to tell."""
-        field = row.result.replace("-", "_")
         with self._changed:
-            self._count(row.bind, field, 1)
+            if row.result == "unchanged":
+                self.unchanged(row.bind)
+            else:
+                field = row.result.replace("-", "_")
+                known = self._news.counts.get(row.bind, BindCount(row.bind))
+                counted = replace(known, **{field: getattr(known, field) + 1})
+                self._news.counts[row.bind] = counted
+            self._news.changed = True
             self._news.rows[row.number] = row
             if len(self._news.rows) >= AT_ONCE:
                 self._changed.notify()
 
-    def unchanged(self, bind: str, count: int = 1) -> None:
-        """Targets had nothing to do."""
-        with self._changed:
-            self._count(bind, "unchanged", count)
-
-    def _count(self, bind: str, field: str, count: int) -> None:
-        known = self._news.counts.get(bind, BindCount(bind))
-        self._news.counts[bind] = replace(known, **{field: getattr(known, field) + count})
-        self._news.changed = True
+    def unchanged(self, bind: str) -> None:
+        """A target had nothing to do. Without the lock, and nothing is made: there may be a
+        hundred thousand of them."""
+        self._idle[bind] += 1
 
     def end(self, result: RunResult, error: str = "") -> None:
         """The run has ended; what is left is written now."""
@@ -137,32 +140,37 @@ class Writer:
 
     def _work(self) -> None:
         self._news.commit = git_commit(self._root)
-        seen, ended = time.monotonic(), False
-        while not ended:
+        seen, told = time.monotonic(), Counter[str]()
+        while True:
             with self._changed:
                 self._changed.wait_for(
                     lambda: self._end is not None or len(self._news.rows) >= AT_ONCE, EVERY_SECONDS
                 )
-                ended = self._end is not None
-                due = ended or self._news.changed or bool(self._news.commit)
-                due = due or time.monotonic() - seen >= HEARTBEAT_SECONDS
-                batch = self._batch() if due else None
-            if batch is not None:
-                seen = time.monotonic()
-                self._keep(batch)
+                idle, ended = self._idle.copy(), self._end is not None
+                news = ended or self._news.changed or idle != told or bool(self._news.commit)
+                if not news and time.monotonic() - seen < HEARTBEAT_SECONDS:
+                    continue
+                batch = self._batch(idle)
+            seen, told = time.monotonic(), idle
+            self._keep(batch)
+            if ended:
+                break
         if self._spool is not None:
             self._spool.close()
         self._ledger.engine.dispose()
 
-    def _batch(self) -> Batch:
-        """All that is new, and the end when it has come."""
+    def _batch(self, idle: Mapping[str, int]) -> Batch:
+        """All that is new, and the end when it has come. idle: targets that had nothing to do."""
         news = self._news
+        for bind, count in idle.items():
+            known = news.counts.get(bind, BindCount(bind))
+            news.counts[bind] = replace(known, unchanged=count)
         self._news = _News({}, news.counts)
         at, result, error = self._end or (None, None, "")
         return Batch(
             self._ledger.now(),
             tuple(news.rows.values()),
-            tuple(news.counts.values()) if news.changed else (),
+            tuple(news.counts.values()),
             news.commit,
             news.digest,
             at,
