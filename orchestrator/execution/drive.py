@@ -5,7 +5,6 @@ Enters: a cohort's steps and one of its targets.  Leaves: an Outcome; a failure 
 
 from __future__ import annotations
 
-import shlex
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -198,17 +197,9 @@ def _dirty(trip: _Trip, dirty: Dirty) -> Failure:
         half.revision,
         str(files[0]) if files else "",
         doubt.statement.strip() if doubt else "",
-        f"Run `orchestrator repair {_selection(trip.target)}`: it shows what is known and takes"
+        f"Run `orchestrator repair {trip.target.options}`: it shows what is known and takes"
         " the decision.",
     )
-
-
-def _selection(target: Target) -> str:
-    """The options that name one target."""
-    named = {"bind": target.bind.name, "tenant": target.tenant}
-    if len(target.bind.servers) > 1:
-        named["server"] = target.server.name
-    return " ".join(f"--{name} {shlex.quote(value)}" for name, value in named.items() if value)
 
 
 def _runs_live(target: Target, step: PlanStep, steps: Sequence[PlanStep]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -30,6 +31,14 @@ class Target:
         """How people name it: "main", "shop/acme", or "shop/acme@eu1" on one of several servers."""
         name = self.bind.name if self.tenant is None else f"{self.bind.name}/{self.tenant}"
         return f"{name}@{self.server.name}" if len(self.bind.servers) > 1 else name
+
+    @property
+    def options(self) -> str:
+        """The options of a command that name this one: "--bind shop --tenant acme"."""
+        named = {"bind": self.bind.name, "tenant": self.tenant}
+        if len(self.bind.servers) > 1:
+            named["server"] = self.server.name
+        return " ".join(f"--{name} {shlex.quote(value)}" for name, value in named.items() if value)
 
 
 @dataclass(frozen=True, slots=True)

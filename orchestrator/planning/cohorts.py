@@ -17,6 +17,7 @@ from orchestrator.errors import HistoryError, Problem
 from orchestrator.fleet.engines import missing_advice
 from orchestrator.fleet.state import FleetState
 from orchestrator.fleet.types import State, Target, UnknownTenants
+from orchestrator.planning.halfway import obstacle
 from orchestrator.planning.paths import Goal
 from orchestrator.planning.plan import Blocked, Cohort, Plan, PlanStep, Waiting
 from orchestrator.revisions.history import History
@@ -31,7 +32,8 @@ still to be made. SQLAlchemy writes the same SQL for every version that is suppo
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A cohort whose steps are not recorded yet."""
+    """A cohort whose steps are not recorded yet. continued: ids of the targets that are half-way
+    through the first of them."""
 
     bind: str
     flavour: Flavour
@@ -40,6 +42,7 @@ class Route:
     steps: tuple[Step, ...]
     targets: tuple[Target, ...]
     missing: int = 0
+    continued: tuple[str, ...] = ()
 
     @property
     def wanted(self) -> Wanted:
@@ -73,6 +76,7 @@ class _Gathered:
 
     targets: list[Target] = field(default_factory=list)
     missing: int = 0
+    continued: list[str] = field(default_factory=list)
 
 
 def group(
@@ -100,6 +104,7 @@ def group(
         rows = () if purge else state.revisions
         problem = (
             out_of_reach(target, state, known)
+            or obstacle(target, state, paths.steps(name, rows), goal.verb)
             or paths.problem(name, rows)
             or _not_to_be_made(target, state, goal)
         )
@@ -109,6 +114,7 @@ def group(
         gathered = found.setdefault((name, *known, rows), _Gathered())
         gathered.targets.append(target)
         gathered.missing += state.kind == "missing"
+        gathered.continued += [target.id] if state.journal else []
     order = {name: place for place, name in enumerate(dict.fromkeys(t.bind.name for t in targets))}
     routes = [
         Route(
@@ -119,6 +125,7 @@ def group(
             paths.steps(bind, rows),
             tuple(one.targets),
             one.missing,
+            tuple(one.continued),
         )
         for (bind, flavour, dialect, rows), one in found.items()
     ]
@@ -257,6 +264,7 @@ def assemble(
             route.targets,
             route.dialect,
             route.missing,
+            route.continued,
         )
         for route, recorded in zip(routes.cohorts, recordings, strict=True)
     )

@@ -45,7 +45,8 @@ class Cohort:
     """The targets of one bind that share flavour and state, and so share one path.
 
     flavour: as far as it decides what SQL is written (`Flavour.series`). dialect: the name in the
-    targets' URLs. missing: how many of the targets have no schema or database yet.
+    targets' URLs. missing: how many of the targets have no schema or database yet. continued: the
+    ids of those that are half-way through the first step, and go on inside it.
     """
 
     bind: str
@@ -55,6 +56,7 @@ class Cohort:
     targets: tuple[Target, ...]
     dialect: str = ""
     missing: int = 0
+    continued: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

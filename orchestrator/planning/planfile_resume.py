@@ -15,6 +15,7 @@ from orchestrator.errors import Problem, UsageError
 from orchestrator.fleet.state import FleetState
 from orchestrator.fleet.types import State, Target, UnknownTenants
 from orchestrator.planning.cohorts import Flavours, blocked_at, out_of_reach
+from orchestrator.planning.halfway import obstacle
 from orchestrator.planning.paths import Goal
 from orchestrator.planning.plan import Blocked, Cohort, Plan, PlanStep
 from orchestrator.planning.planfile import PlanFile, PlannedCohort, PlannedStep
@@ -184,6 +185,7 @@ class _Places:
         flavours = Flavours(fleet.flavours)
         found: dict[tuple[int, int], list[Target]] = {}
         missing: dict[tuple[int, int], int] = {}
+        continued: dict[tuple[int, int], list[str]] = {}
         faults: list[Blocked] = []
         extra: list[str] = []
         seen: set[tuple[str, str]] = set()
@@ -199,12 +201,14 @@ class _Places:
                 faults.append(blocked_at(target, state, place))
                 continue
             found.setdefault((number, place), []).append(target)
+            if state.journal:
+                continued.setdefault((number, place), []).append(target.id)
             if state.kind == "missing":
                 missing[number, place] = missing.get((number, place), 0) + 1
         return Resumed(
             Plan(
                 Goal(self._file.verb, self._file.destinations),
-                tuple(self._cohorts(found, missing)),
+                tuple(self._cohorts(found, missing, continued)),
                 tuple(faults),
             ),
             tuple(extra),
@@ -229,8 +233,11 @@ class _Places:
             )
         along = self._along[number]
         rows = tuple(sorted(state.revisions))
-        if rows in along:
-            return along.index(rows)
+        place = along.index(rows) if rows in along else len(along)
+        first = [one.step for one in self._steps[number][place : place + 1]]
+        problem = obstacle(target, state, first, self._file.verb)
+        if problem is not None or place < len(along):
+            return problem or place
         return Problem(
             f"it stands at {_named(rows)}, which is not on the plan's path from "
             f"{_named(along[0])} to {_named(along[-1])}",
@@ -241,6 +248,7 @@ class _Places:
         self,
         found: Mapping[tuple[int, int], list[Target]],
         missing: Mapping[tuple[int, int], int],
+        continued: Mapping[tuple[int, int], list[str]],
     ) -> Iterator[Cohort]:
         # As the targets came: bind by bind, in the order in which binds are applied.
         for (number, place), targets in found.items():
@@ -253,6 +261,7 @@ class _Places:
                 tuple(targets),
                 cohort.dialect,
                 missing.get((number, place), 0),
+                tuple(continued.get((number, place), ())),
             )
 
 

@@ -6,6 +6,7 @@ Enters: revisions by name. Leaves: what `group` and `resume` take.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from alembic.script import ScriptDirectory
@@ -18,6 +19,7 @@ from orchestrator.planning.paths import Goal, Verb
 from orchestrator.revisions.history import History
 from orchestrator.revisions.recordings import Compiled
 from orchestrator.revisions.types import LiveReason, Recording, Segment, Step
+from orchestrator.safety.journal import Kind, header, row
 
 PG16 = Flavour("postgresql", (16, 3))
 HERE = Where(Path("databases.yaml"), 1)
@@ -90,3 +92,32 @@ def compiled(
         )
         for step in steps
     )
+
+
+def half_way(
+    state: State,
+    revision: str,
+    *,
+    direction: str = "upgrade",
+    begun: int = 2,
+    kind: Kind = "ddl",
+    planned: Sequence[str] = ("a", "b", "c"),
+) -> State:
+    """The same target, stopped inside a step whose statement `begun` was the last to begin."""
+    top = header(revision, direction, "source", planned, "orchestrator r1 7 web-1", live=False)
+    entries = [top, row(top, begun, kind, planned[begun - 1], {})] if begun else [top]
+    journal = tuple(
+        (
+            one.revision,
+            one.direction,
+            one.number,
+            one.kind,
+            one.statement,
+            one.digest,
+            "{}",
+            one.owner,
+            "2026-11-22 03:00:00",
+        )
+        for one in entries
+    )
+    return replace(state, journal=journal)
