@@ -98,17 +98,25 @@ def show(plan: Plan, *, as_json: bool) -> int:
 
 
 def _show_cohort(verb: str, cohort: Cohort) -> None:
+    names = {f"{target.id}:": target.id in cohort.continued for target in cohort.targets}
+    more = ""
     if len(cohort.targets) > LARGE:
-        names = [f"{cohort.bind}: {plural(len(cohort.targets), 'target')} at"]
-    else:
-        names = [f"{target.id}:" for target in cohort.targets]
+        names = {f"{cohort.bind}: {plural(len(cohort.targets), 'target')} at": False}
+        more = f"; {continuing(cohort)}" if cohort.continued else ""
     made = f", {cohort.missing:,} to be created" if cohort.missing else ""
     made = ", to be created" if cohort.missing == len(cohort.targets) else made
     steps = f"{made}, {plural(len(cohort.steps), 'step')} to {verb}"
-    for name in names:
-        say(f"{name} {revisions(cohort.state)}{steps if cohort.steps else ', nothing to do'}")
+    for name, goes_on in names.items():
+        what = f"{steps}, continues {cohort.steps[0].step.revision}" if goes_on else steps + more
+        say(f"{name} {revisions(cohort.state)}{what if cohort.steps else ', nothing to do'}")
         for one in cohort.steps:
             say(f"    {one.step.revision}  {one.step.message}")
+
+
+def continuing(cohort: Cohort) -> str:
+    """Of a cohort with half-applied targets: "2 of them continue 4f2a"."""
+    count, revision = len(cohort.continued), cohort.steps[0].step.revision
+    return f"{count:,} of them {'continues' if count == 1 else 'continue'} {revision}"
 
 
 def _plan_data(plan: Plan) -> Iterator[dict[str, object]]:
@@ -127,12 +135,14 @@ def _plan_data(plan: Plan) -> Iterator[dict[str, object]]:
             yield describe(target) | {
                 "revisions": list(cohort.state),
                 "problem": None,
+                "continues": steps[0]["revision"] if target.id in cohort.continued else None,
                 "steps": steps,
             }
     for blocked in plan.blocked:
         yield describe(blocked.target) | {
             "revisions": list(blocked.state.revisions),
             "problem": blocked.problem.what,
+            "continues": None,
             "steps": [],
         }
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from orchestrator.cli.apply import planner, told
+from orchestrator.cli.apply import continuing, planner, told
 from orchestrator.cli.options import as_json, opened, selects
 from orchestrator.cli.output import plural, revisions, say
 from orchestrator.cli.resume import NAMES_SHOWN, selection_data
@@ -135,6 +135,8 @@ class _Printer:
         )
         if cohort.targets[0].tenant is not None:
             say(f"    targets: {_named(target.id for target in cohort.targets)}")
+        if cohort.continued:
+            say(f"    {continuing(cohort)}: {_named(cohort.continued)}")
         longer = next((one for one in self._shown if _ends_with(one, cohort)), None)
         if longer is not None and not self._verbose:
             count = len(cohort.steps)
