@@ -179,7 +179,7 @@ def _persist(
         return trip.outcome("not-started" if context.stopping() else "failed", failure)
     except ReplayFailed as error:
         if error.passing == "connection lost" and not context.stopping():
-            context.sessions.given_up(trip.target)
+            context.sessions.given_up(trip.target, error.message)
         return trip.outcome("failed", trip.told(error))
     except Dirty as dirty:
         return trip.outcome("failed", _dirty(trip, dirty))

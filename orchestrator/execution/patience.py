@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeVar
 
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
@@ -35,7 +35,7 @@ class Patience:
     """How long one target is waited for, and what it has cost so far.
 
     stopping: whether the run was asked to stop. told: hears, for people, what is waited for.
-    pause: sleeps for so many seconds, or less when the run is stopped.
+    pause: sleeps for so many seconds, or less when the run is stopped. clock: in seconds.
     """
 
     bind: Bind
@@ -44,7 +44,7 @@ class Patience:
     pause: Callable[[float], None] = time.sleep
     attempts: int = 1
     waited: float = 0.0
-    _failures: int = field(default=0, init=False)
+    clock: Callable[[], float] = time.monotonic
 
     def persist(self, work: Callable[[], T], progress: Callable[[], object]) -> T:
         """Do the work until it is done, fails for good, or has been tried often enough.
@@ -91,22 +91,22 @@ class Patience:
     def _locked_out(self, work: Callable[[], T]) -> T:
         """Do the work as soon as nobody else holds the target's lock. Raises Locked when it is
         still held after lock_wait."""
-        started = time.monotonic()
-        told_at = 0.0
+        started = self.clock()
+        told_at: float | None = None
         while True:
             try:
                 return work()
             except Locked as locked:
-                now = time.monotonic()
+                now = self.clock()
                 if now - started >= self.bind.lock_wait or self.stopping():
                     raise
-                if not told_at or now - told_at >= _TELL_AGAIN:
+                if told_at is None or now - told_at >= _TELL_AGAIN:
                     told_at = now
                     self.told(f"waiting for its lock, held by {locked.holder}")
                 left = self.bind.lock_wait - (now - started)
                 self._sleep(min(left, random.uniform(*_POLL)))
 
     def _sleep(self, seconds: float) -> None:
-        started = time.monotonic()
+        started = self.clock()
         self.pause(seconds)
-        self.waited += time.monotonic() - started
+        self.waited += self.clock() - started

@@ -42,13 +42,14 @@ class Runner:
     ) -> None:
         """size: how many targets run at the same time, at most. run_id: by which the holders of
         locks are known. on_wait: hears what a target waits for."""
-        self._sessions = SessionStore()
+        owner = Owner.here(run_id)
+        self._sessions = SessionStore(owner.label)
         self._workers = LiveWorkers(project.config.file, project.config.root, size)
         self._pool = ThreadPool(size)
         self._drive = Drive(
             self._sessions,
             self._workers,
-            Owner.here(run_id),
+            owner,
             lambda: self._pool.stopping,
             self._pool.pause,
             on_start,

@@ -7,19 +7,33 @@ each), which goes back to the store afterwards, or is closed when it was lost.
 from __future__ import annotations
 
 import threading
+import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 
 from sqlalchemy.engine import URL
 
 from orchestrator.config.urls import server_identity
 from orchestrator.errors import DatabaseError, Problem
 from orchestrator.execution.replay.types import ReplayFailed
+from orchestrator.execution.watchdog import Watchdog
 from orchestrator.fleet.engines import driver_message, target_url
 from orchestrator.fleet.sessions import SendError, Session, open_session
 from orchestrator.fleet.types import Target
 from orchestrator.safety.passing import passing
+
+LOOK_AGAIN = 15.0
+"""Seconds after which a target may look whether a server is back that was given up."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Gone:
+    """A server that was given up. message: what it said last. until: nobody looks before then."""
+
+    message: str
+    until: float
 
 
 class SessionStore:
@@ -29,11 +43,16 @@ class SessionStore:
     sessions that work; idle ones of other databases are closed before a new one is opened.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, label: str = "", clock: Callable[[], float] = time.monotonic) -> None:
+        """label: by which servers know the run's sessions (safety.owners)."""
+        self._label = label
+        self._clock = clock
         self._guard = threading.Lock()
         self._idle: dict[URL, list[Session]] = defaultdict(list)
         self._lent: set[Session] = set()
         self._reached: set[str] = set()
+        self._gone: dict[str, _Gone] = {}
+        self._watchdog = Watchdog(lambda: self._working)
 
     @contextmanager
     def lend(self, target: Target) -> Iterator[Session]:
@@ -43,37 +62,62 @@ class SessionStore:
         session = self._take(url)
         if session is None:
             session = self._open(url, target)
+        session.limit = target.bind.statement_timeout
+        self._watchdog.watch(session)
         try:
             yield session
         finally:
             self._give_back(url, session)
 
     def _open(self, url: URL, target: Target) -> Session:
+        server = server_identity(url)
+        self._refuse_gone(server, target)
         try:
-            session = open_session(url)
+            session = open_session(url, self._label)
         except SendError as error:
             message = driver_message(error.error)
             with self._guard:
-                known = server_identity(url) in self._reached
+                known = server in self._reached
+                if server in self._gone:
+                    self._gone[server] = _Gone(message, self._clock() + LOOK_AGAIN)
             passes = passing(error.error, lost=True)
             if known and passes == "connection lost":
                 raise ReplayFailed(message, lost=True, passing=passes) from error
-            raise DatabaseError(
-                Problem(
-                    message,
-                    where=f"target {target.id}",
-                    todo="Check its URL in databases.yaml.",
-                )
-            ) from error
+            raise _out_of_reach(message, target) from error
         with self._guard:
             self._lent.add(session)
-            self._reached.add(server_identity(url))
+            self._reached.add(server)
+            self._gone.pop(server, None)
         return session
 
-    def given_up(self, target: Target) -> None:
-        """The server of a target was waited for in vain: the next target does not wait as long."""
+    def _refuse_gone(self, server: str, target: Target) -> None:
+        """Do not wait once more for a server that was waited for in vain: one target in a while
+        looks whether it is back. Raises DatabaseError."""
         with self._guard:
-            self._reached.discard(server_identity(_kept_url(target)))
+            gone = self._gone.get(server)
+            if gone is None:
+                return
+            if self._clock() >= gone.until:
+                self._gone[server] = _Gone(gone.message, self._clock() + LOOK_AGAIN)
+                return
+        raise _out_of_reach(gone.message, target)
+
+    def reached(self, target: Target) -> None:
+        """The server of a target has just answered: it is waited for when it is gone."""
+        with self._guard:
+            self._reached.add(server_identity(_kept_url(target)))
+
+    def given_up(self, target: Target, message: str) -> None:
+        """The server of a target was waited for in vain: no other target waits for it as long."""
+        server = server_identity(_kept_url(target))
+        with self._guard:
+            self._reached.discard(server)
+            self._gone[server] = _Gone(message, self._clock() + LOOK_AGAIN)
+
+    @property
+    def _working(self) -> list[Session]:
+        with self._guard:
+            return list(self._lent)
 
     def _take(self, url: URL) -> Session | None:
         stale: list[Session] = []
@@ -100,19 +144,24 @@ class SessionStore:
 
     def cancel(self) -> None:
         """Cancel every statement that runs."""
-        with self._guard:
-            running = list(self._lent)
-        for session in running:
+        for session in self._working:
             with suppress(Exception):  # It may have ended, or the server with it.
                 session.cancel()
 
     def close(self) -> None:
         """Close the idle sessions."""
+        self._watchdog.stop()
         with self._guard:
             idle = [session for sessions in self._idle.values() for session in sessions]
             self._idle.clear()
         for session in idle:
             session.close()
+
+
+def _out_of_reach(message: str, target: Target) -> DatabaseError:
+    return DatabaseError(
+        Problem(message, where=f"target {target.id}", todo="Check its URL in databases.yaml.")
+    )
 
 
 def _kept_url(target: Target) -> URL:

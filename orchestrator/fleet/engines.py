@@ -7,6 +7,7 @@ the target's schema or database, and server errors translated into a State or a 
 from __future__ import annotations
 
 import re
+import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -22,6 +23,16 @@ from orchestrator.fleet.types import State, Target
 
 CONNECT_SECONDS = 10
 """How long a connection attempt may take, unless the URL says otherwise."""
+
+SILENCE, BETWEEN, QUESTIONS = 30, 10, 3
+"""How soon each end notices that the other is gone without a word: after so many seconds of silence
+it asks, again after so many more, and gives up after so many questions without an answer."""
+
+_KEEPALIVES = {"TCP_KEEPIDLE": SILENCE, "TCP_KEEPINTVL": BETWEEN, "TCP_KEEPCNT": QUESTIONS}
+_LIBPQ = ("psycopg2", "psycopg", "psycopg2cffi")
+
+_UNANSWERED = SILENCE + BETWEEN * QUESTIONS
+"""For so many seconds data may be on its way before the connection counts as lost."""
 
 # MySQL 8.4 Reference Manual, "Server Error Message Reference".
 _MYSQL_MISSING = {1049}
@@ -73,6 +84,12 @@ def connect_arguments(url: URL) -> dict[str, Any]:
     given: dict[str, Any] = {"connect_timeout": CONNECT_SECONDS}
     if url.get_backend_name() == "postgresql":
         given["application_name"] = "orchestrator"
+    if url.get_driver_name() in _LIBPQ:
+        # PostgreSQL 18 manual, 32.1.2 "Parameter Key Words".
+        given["keepalives_idle"] = SILENCE
+        given["keepalives_interval"] = BETWEEN
+        given["keepalives_count"] = QUESTIONS
+        given["tcp_user_timeout"] = _UNANSWERED * 1000
     if url.get_driver_name() == "pymysql":
         # Its connect_timeout ends before the greeting, which something else may never send.
         given["read_timeout"] = CONNECT_SECONDS
@@ -84,12 +101,21 @@ def connect_arguments(url: URL) -> dict[str, Any]:
 
 
 def greeted(connection: Any, url: URL) -> None:
-    """A connection stands: take back what `connect_arguments` gave it for the greeting alone.
+    """A connection stands: take back what `connect_arguments` gave it for the greeting alone, and
+    have the kernel ask whether the server is still there.
 
-    PyMySQL reads the attribute before each read; it has no public way to change it.
+    PyMySQL reads the attribute before each read; it has no public way to change it, nor to the
+    socket, for which it has asked for keepalives after the system's two hours.
     """
-    if url.get_driver_name() == "pymysql" and "read_timeout" not in url.query:
+    if url.get_driver_name() != "pymysql":
+        return
+    if "read_timeout" not in url.query:
         connection._read_timeout = None
+    if connection._sock.family in (socket.AF_INET, socket.AF_INET6):
+        for name, value in _KEEPALIVES.items():
+            option = getattr(socket, name, None)  # Not every system has all.
+            if option is not None:
+                connection._sock.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 @contextmanager

@@ -6,17 +6,19 @@ in one round trip, and starts afresh for each target.  No SQLAlchemy between it 
 
 from __future__ import annotations
 
-import re
+import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from functools import cache
 from typing import Any
 
 from sqlalchemy.engine import URL
 
 from orchestrator.errors import DatabaseError, Problem
 from orchestrator.fleet.engines import connect_arguments, greeted
+from orchestrator.fleet.rounds import rounds
+from orchestrator.fleet.shared_tls import shared_tls
 
 REPLAYING_DRIVERS = {
     "psycopg2": "psycopg2",
@@ -35,37 +37,8 @@ _RESET_POSTGRESQL = (
 )
 # MySQL client/server protocol, COM_RESET_CONNECTION (MySQL 5.7.3, MariaDB 10.2.4).
 _COM_RESET_CONNECTION = 0x1F
-_BATCH_CHARACTERS = 1_000_000
-
-
-_MANY_RESULTS = re.compile(
-    r"(?:\s+|/\*(?!!).*?\*/|(?:--\s|\#)[^\n]*(?:\n|\Z))*(?:CALL|EXECUTE|BEGIN)\b",
-    re.IGNORECASE | re.DOTALL,
-)
-# MySQL 8.4 manual, 11.1.1 "String Literals", 11.7 "Comments"; /*! ... */ is run.
-_PARTS = re.compile(
-    r"""(?P<comment> --(?=\s|\Z)[^\n]* | \#[^\n]* | /\*(?!!).*?\*/ | \s+ )
-      | (?P<end> ; )
-      | '(?:[^'\\]|''|\\.)*' | "(?:[^"\\]|""|\\.)*" | `(?:[^`]|``)*`
-      | [^\s;'"`/#-]+ | .
-    """,
-    re.VERBOSE | re.DOTALL,
-)
-
-
-def _without_end(statement: str) -> str:
-    """A statement without its last semicolon and the comments behind that: between statements the
-    server would read an empty one there."""
-    bare = statement.rstrip().rstrip(";")
-    if ";" not in bare:
-        return bare
-    end = None
-    for part in _PARTS.finditer(statement):
-        if part["end"]:
-            end = part.start() if end is None else end
-        elif not part["comment"]:
-            end = None
-    return statement if end is None else statement[:end]
+# MySQL 8.4 error reference: ER_QUERY_INTERRUPTED, ER_QUERY_TIMEOUT.
+_INTERRUPTED, _TOO_LONG = 1317, 3024
 
 
 class SendError(Exception):
@@ -91,6 +64,8 @@ class Session(ABC):
         self.standing = False
         """Whether it stands in a target, with that target's lock: from `enter` to `leave`, or to a
         batch that gave the lock back."""
+        self.limit = 0.0
+        """How long a statement may run, in seconds; 0: nobody minds."""
 
     @abstractmethod
     def enter(
@@ -227,6 +202,10 @@ class MySQLSession(Session):
         """again: opens a second connection like this one, for `cancel`."""
         super().__init__(connection)
         self._again = again
+        self._marking = threading.Lock()
+        self._since: float | None = None
+        self._ended_late = False
+        self._fetched: list[list[tuple[Any, ...]]] | None = None
 
     def enter(
         self,
@@ -270,18 +249,9 @@ class MySQLSession(Session):
 
     def batch(self, statements: Sequence[str]) -> list[int]:
         counts: list[int] = []
-        pending: list[str] = []
-        for statement in statements:
-            bare = _without_end(statement)
-            alone = ";" in bare or len(bare) > _BATCH_CHARACTERS or bool(_MANY_RESULTS.match(bare))
-            if pending and (alone or sum(map(len, pending)) > _BATCH_CHARACTERS):
-                counts += self._sent(pending, len(counts), statements)
-                pending = []
-            pending.append(bare)
-            if alone:
-                counts += self._sent(pending, len(counts), statements)
-                pending = []
-        return counts + (self._sent(pending, len(counts), statements) if pending else [])
+        for texts in rounds(statements):
+            counts += self._sent(texts, len(counts), statements)
+        return counts
 
     def _sent(self, texts: Sequence[str], before: int, statements: Sequence[str]) -> list[int]:
         """Send some of these statements. before: how many went before them."""
@@ -292,35 +262,95 @@ class MySQLSession(Session):
         except self._error as error:
             # A CALL has as many results as its procedure likes; it is sent alone.
             place = before + min(len(done), len(texts) - 1)
-            raise SendError(error, statements[place], place) from error
+            raise SendError(self._why(error), statements[place], place) from error
+        finally:
+            self._mark(None)
 
-    def _send(self, statements: Sequence[str], done: list[int] | None = None) -> list[int]:
-        counts = done if done is not None else []
+    def _send(self, statements: Sequence[str], counts: list[int]) -> None:
         text = "\n;\n".join(statements)
         with self._connection.cursor() as cursor:
+            self._mark(time.monotonic())
             # PyMySQL's own encoding would refuse bytes that are no text (see Segment).
             cursor.execute(text.encode(self._connection.encoding, "surrogateescape"))
             counts.append(cursor.rowcount)
+            self._keep(cursor)
+            # The server sends each result as soon as there is one, and goes on.
+            self._mark(time.monotonic())
             while cursor.nextset():
                 counts.append(cursor.rowcount)
-        return counts
+                self._keep(cursor)
+                self._mark(time.monotonic())
+
+    def _keep(self, cursor: Any) -> None:
+        if self._fetched is not None:
+            self._fetched.append(list(cursor.fetchall()))
+
+    def fetch(
+        self, statements: Sequence[str], queries: Sequence[str]
+    ) -> list[list[tuple[Any, ...]]]:
+        """Send statements as `batch` does, with queries behind them; gives the rows of each query.
+        Raises SendError."""
+        self._fetched = []
+        try:
+            self.batch([*statements, *queries])
+            return self._fetched[len(self._fetched) - len(queries) :]
+        finally:
+            self._fetched = None
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         with self._connection.cursor() as cursor:
             try:
+                self._mark(time.monotonic())
                 cursor.execute(query)
                 return list(cursor.fetchall())
             except self._error as error:
-                raise SendError(error, query) from error
+                raise SendError(self._why(error), query) from error
+            finally:
+                self._mark(None)
 
     def cancel(self) -> None:
-        # From a second session (MySQL 8.4 manual, 15.7.8.4 "KILL Statement").
         helper = self._again()
         try:
-            with helper.cursor() as cursor:
-                cursor.execute(f"KILL QUERY {int(self._connection.thread_id())}")
+            self._kill_query(helper)
         finally:
             helper.close()
+
+    def _kill_query(self, helper: Any) -> None:
+        # From a second session (MySQL 8.4 manual, 15.7.8.4 "KILL Statement").
+        with helper.cursor() as cursor:
+            cursor.execute(f"KILL QUERY {int(self._connection.thread_id())}")
+
+    @property
+    def needs_watching(self) -> bool:
+        """Whether the server does not end by itself what runs longer than `limit`: MySQL's
+        max_execution_time stops only SELECT; MariaDB has max_statement_time."""
+        return self.limit > 0 and "mariadb" not in str(self._connection.server_version).lower()
+
+    def end_overdue(self) -> None:
+        """End a statement that has run longer than `limit`; called from another thread. One that
+        ends at this moment may leave its KILL to the next one in its text."""
+        since = self._since
+        if since is None or time.monotonic() - since < self.limit:
+            return
+        helper = self._again()  # It takes a while: the statement may have ended by then.
+        try:
+            with self._marking:
+                if self._since == since:
+                    self._ended_late = True
+                    self._kill_query(helper)
+        finally:
+            helper.close()
+
+    def _mark(self, since: float | None) -> None:
+        """A statement begins to run; None: none does."""
+        with self._marking:
+            self._since, self._ended_late = since, False
+
+    def _why(self, error: Exception) -> Exception:
+        """The error, in MySQL's own words for a statement that ran too long."""
+        if not self._ended_late or error.args[:1] != (_INTERRUPTED,):
+            return error
+        return self._error(_TOO_LONG, "Query execution was interrupted, it took too long")
 
     @property
     def lost(self) -> bool:
@@ -333,9 +363,10 @@ class MySQLSession(Session):
         return pymysql.MySQLError
 
 
-def open_session(url: URL) -> Session:
+def open_session(url: URL, label: str = "") -> Session:
     """Connect with the driver that REPLAYING_DRIVERS names for the URL's.
 
+    label: as what the session is known to others where the server cannot be told later (MySQL).
     Raises SendError, and DatabaseError for a driver that it does not name.
     """
     served = REPLAYING_DRIVERS.get(url.get_driver_name())
@@ -361,34 +392,13 @@ def open_session(url: URL) -> Session:
 
         flag = int(named.pop("client_flag", 0)) | CLIENT.MULTI_STATEMENTS
         named.setdefault("charset", "utf8mb4")
+        named.setdefault("program_name", label or "orchestrator")
 
         def again() -> Any:
-            connection = _pymysql()(*arguments, client_flag=flag, autocommit=True, **named)
+            connection = shared_tls()(*arguments, client_flag=flag, autocommit=True, **named)
             greeted(connection, url)
             return connection
 
         return MySQLSession(again(), again)
     except driver.Error as error:
         raise SendError(error) from error
-
-
-@cache
-def _pymysql() -> Any:
-    """PyMySQL's Connection, with one TLS context for all whose URL says nothing of TLS.
-
-    PyMySQL 1.2 makes one for each connection (pymysql/connections.py, `_create_ssl_ctx`), which
-    reads all certificates of the system and then verifies none: 19 ms of CPU under Python's lock.
-    """
-    import pymysql.connections  # the driver of this session only
-
-    shared: list[Any] = []
-
-    class Connection(pymysql.connections.Connection):
-        def _create_ssl_ctx(self, options: Any) -> Any:
-            if options:
-                return super()._create_ssl_ctx(options)  # type: ignore[misc]
-            if not shared:
-                shared.append(super()._create_ssl_ctx(options))  # type: ignore[misc]
-            return shared[0]
-
-    return Connection

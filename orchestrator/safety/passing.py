@@ -49,3 +49,17 @@ def passing(error: BaseException, *, lost: bool = False) -> Passing | None:
     if isinstance(number, int) and number in _NUMBERS:
         return _NUMBERS[number]
     return "connection lost" if lost else None
+
+
+# MySQL 8.4 and MariaDB error references: ER_QUERY_TIMEOUT, ER_STATEMENT_TIMEOUT.
+_TOO_LONG = (3024, 1969)
+
+
+def limit_words(error: BaseException, limit: float) -> str:
+    """What a message begins with when a statement was ended because it ran longer than `limit`
+    seconds: "statement_timeout of 30 s: ". "" for every other error, and without a limit."""
+    code = getattr(error, "pgcode", None)
+    # PostgreSQL has one code for every reason to cancel a statement.
+    late = code == "57014" and "statement timeout" in str(error)
+    late = late or (code is None and error.args[:1] in [(number,) for number in _TOO_LONG])
+    return f"statement_timeout of {limit:g} s: " if late and limit else ""

@@ -9,11 +9,9 @@ import math
 from collections.abc import Iterator
 
 from orchestrator.config import Bind, Flavour
+from orchestrator.fleet.engines import BETWEEN, QUESTIONS, SILENCE
 from orchestrator.safety.owners import Owner
 
-# How soon a server notices that its client is gone without a word, in seconds: after this long in
-# silence it asks (tcp_keepalives_idle), and gives up after so many questions without an answer.
-_SILENCE, _BETWEEN, _QUESTIONS = 30, 10, 3
 _CHECK_CLIENT = "10s"
 _IDLE = 900
 """MySQL: a session that says nothing for so many seconds is ended, and its lock with it."""
@@ -32,14 +30,14 @@ def session_settings(bind: Bind, flavour: Flavour, owner: Owner) -> list[str]:
 
 def _postgresql(bind: Bind, flavour: Flavour, owner: Owner) -> str:
     values = {
-        "lock_timeout": str(round(bind.lock_timeout * 1000)),
-        "tcp_keepalives_idle": str(_SILENCE),
-        "tcp_keepalives_interval": str(_BETWEEN),
-        "tcp_keepalives_count": str(_QUESTIONS),
+        "lock_timeout": _milliseconds(bind.lock_timeout),
+        "tcp_keepalives_idle": str(SILENCE),
+        "tcp_keepalives_interval": str(BETWEEN),
+        "tcp_keepalives_count": str(QUESTIONS),
         "application_name": owner.label,
     }
     if bind.statement_timeout:
-        values["statement_timeout"] = str(round(bind.statement_timeout * 1000))
+        values["statement_timeout"] = _milliseconds(bind.statement_timeout)
     sets = [f"set_config({_text(name)}, {_text(value)}, false)" for name, value in values.items()]
     if flavour.version >= (14,):
         # PostgreSQL 18 manual, 19.3.2: only on systems whose kernel tells of a closed connection.
@@ -48,6 +46,11 @@ def _postgresql(bind: Bind, flavour: Flavour, owner: Owner) -> str:
             f"'{_CHECK_CLIENT}', false) WHERE version() ~ 'linux|darwin|freebsd')"
         )
     return f"SELECT {', '.join(sets)}"
+
+
+def _milliseconds(seconds: float) -> str:
+    """Never 0, which means for ever, for what is more than nothing."""
+    return str(max(1, round(seconds * 1000)) if seconds else 0)
 
 
 def _text(value: str) -> str:

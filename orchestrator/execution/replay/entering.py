@@ -12,7 +12,7 @@ from orchestrator.fleet.sessions import PostgreSQLSession, SendError, Session
 from orchestrator.planning.statements import Place, create_version_table, literal
 from orchestrator.safety.holders import holder_words
 from orchestrator.safety.locks import is_held
-from orchestrator.safety.passing import passing
+from orchestrator.safety.passing import limit_words, passing
 
 # MySQL 8.4 error reference.
 _NO_SUCH_TABLE = 1146
@@ -73,7 +73,7 @@ def failed(
     if is_held(error, footing.lock):
         return Locked(holder_words(session, footing.lock))
     return ReplayFailed(
-        driver_message(error.error),
+        limit_words(error.error, session.limit) + driver_message(error.error),
         statement,
         lost=session.lost,
         kept=kept,
