@@ -1,16 +1,17 @@
 """Compiled steps on MySQL and MariaDB, where the server commits DDL at once.
 
 Enters: a session, a step's segments, and the version rows that are expected.  Leaves: the step
-done, or ReplayFailed or Moved.
+done, or ReplayFailed, Moved or Dirty.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
+from orchestrator.execution.replay.continuing_mysql import continued, journalled, tidied
 from orchestrator.execution.replay.entering import failed, look_again
+from orchestrator.execution.replay.journalled_mysql import Course, journal_of, work_of
 from orchestrator.execution.replay.types import CompiledStep, Footing
 from orchestrator.fleet.sessions import MySQLSession, SendError
 from orchestrator.planning.statements import (
@@ -19,16 +20,9 @@ from orchestrator.planning.statements import (
     literal,
     version_statements,
 )
+from orchestrator.safety.journal import clear, create_journal
 
-_SYNTAX_ERROR = 1064  # MySQL 8.4 error reference
-
-# MySQL 8.4 manual, 15.3.3 "Statements That Cause an Implicit Commit".
-_COMMITS_BY_ITSELF = re.compile(
-    r"(?:\s+|/\*(?!!).*?\*/|(?:--\s|\#)[^\n]*(?:\n|\Z))*"
-    r"(?:(?:CREATE|DROP)\s+(?!TEMPORARY\b)|(?:ALTER|RENAME|TRUNCATE|GRANT|REVOKE|ANALYZE|OPTIMIZE"
-    r"|REPAIR|CHECK|FLUSH|LOCK|UNLOCK|BEGIN|START|COMMIT|INSTALL|UNINSTALL|SET\s+PASSWORD)\b)",
-    re.IGNORECASE | re.DOTALL,
-)
+_NO_SUCH_TABLE = 1146  # MySQL 8.4 error reference
 
 
 def replay_mysql(
@@ -39,37 +33,102 @@ def replay_mysql(
     *,
     last: bool,
 ) -> None:
-    """One step. See `replay`."""
-    place = footing.place
-    step, segments = compiled
-    rows = list(version_statements(place, step.changes))
-    texts = [text for segment in segments for text in segment.statements]
-    # A table that is there stays as it is; one that is not is made with the first step.
-    create = [] if expected else [create_version_table(place)]
-    first = [*create, _mysql_guard(place, expected), _BEGIN]
-    leaving = [footing.lock.give_back] if last else []
+    """One step, from its first statement, or from where its journal says that it stopped. See
+    `replay`."""
+    work = work_of(compiled)
+    guard = _mysql_guard(footing.place, expected, nothing_begun=True)
     try:
-        session.batch([*first, *texts, *_mysql_counted(rows), "COMMIT", _END, *leaving])
-        session.standing = not last
+        try:
+            # Tables that are there stay as they are; those that are not come with the first step.
+            made = [] if expected else _tables(footing.place)
+            course = Course(session, footing, work, [*made, guard, _BEGIN], begun=False)
+            _take(course, compiled, last=last)
+        except SendError as error:
+            if error.statement != guard or session.lost:
+                raise
+            _behind_the_guard(course, compiled, expected, error, last=last)
     except SendError as error:
-        kept = _committed(texts, error.done - len(first), error)
+        kept = 0
         if not session.lost:
             with suppress(SendError):
-                session.batch(["ROLLBACK", _END])
+                session.batch(["ROLLBACK", "UNLOCK TABLES", _END, *_home(footing.place)])
+                kept = tidied(session, footing, work, error.statement)
             look_again(session, footing, expected, kept, error)
         raise failed(session, footing, error, error.statement, kept) from error
 
 
-def _mysql_guard(place: Place, expected: tuple[str, ...]) -> str:
-    """Fails, with a subquery of two rows, unless the version table holds exactly these rows: a
-    division by zero is no error in a SELECT there (MySQL 8.4 manual, 14.6.1 "Arithmetic
-    Operators"), and DO hides errors."""
+def _take(
+    course: Course, compiled: CompiledStep, *, last: bool, first: int = 1, instead: str = ""
+) -> None:
+    """Run the step's statements from one on, and take it. Raises SendError."""
+    footing = course.footing
+    course.run(first, instead)
+    rows = version_statements(footing.place, compiled[0].changes)
+    ending = [*_mysql_counted(list(rows))]
+    ending += [clear(journal_of(footing.place))] * course.begun
+    leaving = [footing.lock.give_back] if last else []
+    course.session.batch([*course.pending, *ending, "COMMIT", _END, *leaving])
+    course.session.standing = not last
+
+
+def _behind_the_guard(
+    course: Course,
+    compiled: CompiledStep,
+    expected: tuple[str, ...],
+    error: SendError,
+    *,
+    last: bool,
+) -> None:
+    """The guard let nothing through: make the journal and begin anew where it is missing, and
+    continue the step where it was begun before. Raises Moved, Dirty and SendError."""
+    session, footing, work = course.session, course.footing, course.work
+    if _is_missing(error, footing.place.journal_table):
+        session.batch([create_journal("mysql", journal_of(footing.place))])
+        guard = _mysql_guard(footing.place, expected, nothing_begun=True)
+        fresh = Course(session, footing, work, [guard, _BEGIN], begun=False)
+        try:
+            _take(fresh, compiled, last=last)
+            return
+        except SendError as again:
+            if again.statement != guard:
+                raise
+            error = again
+    look_again(session, footing, expected, 0, error)
+    half = journalled(session, footing)
+    if half is None:
+        raise error
+    first, instead = continued(session, work, half)
+    left = f"DELETE FROM {journal_of(footing.place)} WHERE number >= {first}"
+    guard = _mysql_guard(footing.place, expected, nothing_begun=False)
+    again_course = Course(session, footing, work, [guard, _BEGIN, left], begun=True)
+    _take(again_course, compiled, last=last, first=first, instead=instead)
+
+
+def _tables(place: Place) -> list[str]:
+    return [create_version_table(place), create_journal("mysql", journal_of(place))]
+
+
+def _home(place: Place) -> list[str]:
+    """Back from where a step's USE went."""
+    return [f"USE {place.quote(place.database)}"] if place.database else []
+
+
+def _is_missing(error: SendError, table: str) -> bool:
+    number, *message = error.error.args or (None,)
+    return number == _NO_SUCH_TABLE and any(f".{table}'" in str(text) for text in message)
+
+
+def _mysql_guard(place: Place, expected: tuple[str, ...], *, nothing_begun: bool) -> str:
+    """Fails, with a subquery of two rows, unless the version table holds exactly these rows, and
+    the journal none: a division by zero is no error in a SELECT there (MySQL 8.4 manual, 14.6.1
+    "Arithmetic Operators"), and DO hides errors."""
     names = ", ".join(literal(revision) for revision in expected)
     held = f"count(*) = {len(expected)}"
     held += f" AND sum(version_num IN ({names})) = {len(expected)}" if expected else ""
+    begun = f" OR EXISTS (SELECT 1 FROM {journal_of(place)})" if nothing_begun else ""
     return (
         "SELECT (SELECT 1 UNION ALL SELECT 2 FROM DUAL"
-        f" WHERE (SELECT NOT ({held}) FROM {place.versions}))"
+        f" WHERE (SELECT NOT ({held}) FROM {place.versions}){begun})"
     )
 
 
@@ -85,16 +144,3 @@ def _mysql_counted(rows: Sequence[str]) -> Iterator[str]:
         yield change
         if not change.startswith("INSERT"):
             yield "SELECT (SELECT 1 UNION ALL SELECT 2 FROM DUAL WHERE ROW_COUNT() <> 1)"
-
-
-def _committed(texts: Sequence[str], done: int, error: SendError) -> int:
-    """How many statements were committed when one failed: all up to the last that commits by
-    itself. That one commits what was before it even when it fails, once it could be read."""
-    tried = max(min(done, len(texts)), 0)
-    number = error.error.args[0] if error.error.args else None
-    if tried < done or number != _SYNTAX_ERROR:
-        following = texts[tried : tried + 1] if done >= 0 else ()
-        if following and _COMMITS_BY_ITSELF.match(following[0]):
-            return tried
-    last = [place for place, text in enumerate(texts[:tried]) if _COMMITS_BY_ITSELF.match(text)]
-    return last[-1] + 1 if last else 0
