@@ -18,6 +18,7 @@ from orchestrator.fleet.engines import connect, flavour_of
 from orchestrator.fleet.state import read_states
 from orchestrator.fleet.targets import Selection, all_targets, selected_binds
 from orchestrator.fleet.types import Target
+from orchestrator.planning.halfway import obstacle
 from orchestrator.revisions.author import NewRevision
 
 
@@ -131,10 +132,15 @@ def _connections(project: Project, chosen: tuple[Bind, ...]) -> Problems:
         present = []
         for target, state in zip(targets, read_states(targets), strict=True):
             found = standing(target, state, history)
-            if found.kind in ("unknown", "denied", "unreachable") or (
+            where = f"target {target.id}"
+            half_way = obstacle(target, state, ())
+            if half_way is not None:
+                yield Problem(half_way.what, where, todo=half_way.todo)
+                present.append(target)
+            elif found.kind in ("unknown", "denied", "unreachable") or (
                 found.kind == "missing" and not bind.create
             ):
-                yield Problem(found.words, where=f"target {target.id}")
+                yield Problem(found.words, where)
             elif found.kind != "missing":
                 present.append(target)
         if present and bind.flavour is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import click
@@ -15,7 +16,10 @@ from orchestrator.execution.project import Project
 from orchestrator.fleet.state import read_states
 from orchestrator.fleet.targets import Selection, find_targets
 from orchestrator.fleet.types import State, Target, UnknownTenants
+from orchestrator.planning.halfway import half_of, half_words, obstacle
 from orchestrator.revisions.history import History
+from orchestrator.revisions.types import Step
+from orchestrator.safety.journal import HalfApplied
 
 LARGE = 50
 """A fleet larger than this is shown by cohort."""
@@ -28,13 +32,15 @@ _EXAMPLES = 3
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A target's state, in the words of its history. pending: the revisions up to the heads."""
+    """A target's state, in the words of its history. pending: the revisions up to the heads. half:
+    the step inside which it stopped."""
 
     target: Target
     state: State
     kind: str
     pending: tuple[str, ...] = ()
     detail: str = ""
+    half: HalfApplied | None = None
 
     @property
     def behind(self) -> int:
@@ -51,14 +57,24 @@ class Standing:
             "behind": f"{known} ({f'{heads} heads, ' if heads > 1 else ''}{self.behind} behind)",
             "unknown": f"{known} (unknown: {self.detail})",
             "no-version-table": f"no version table ({self.behind} behind)",
+            "half-applied": f"{known}, half-applied: {self.detail}",
         }
-        return said.get(self.kind) or self.kind + (f": {self.detail}" if self.detail else "")
+        words = said.get(self.kind) or self.kind + (f": {self.detail}" if self.detail else "")
+        return f"{words}; {self.blind}" if self.blind else words
+
+    @property
+    def blind(self) -> str:
+        """Why nobody can tell whether it is half-way through a step."""
+        return self.state.detail if self.state.kind in ("known", "no-version-table") else ""
 
 
 def standing(target: Target, state: State, history: History) -> Standing:
     """Read a state against a history."""
     if state.kind not in ("known", "no-version-table"):
         return Standing(target, state, state.kind, detail=state.detail)
+    half = half_of(state)
+    if half is not None:
+        return _half_applied(target, state, half, history)
     unknown = history.unknown(state.revisions)
     if unknown:
         words = f"no revision file has {', '.join(unknown)}"
@@ -74,6 +90,17 @@ def standing(target: Target, state: State, history: History) -> Standing:
     return Standing(target, state, "behind" if pending else "head", pending)
 
 
+def _half_applied(target: Target, state: State, half: HalfApplied, history: History) -> Standing:
+    steps: tuple[Step, ...] = ()
+    with suppress(HistoryError):  # Its files may be gone.
+        steps = history.path(state.revisions, history.upgrade("heads"))
+    goes_on = obstacle(target, state, steps) is None
+    next_ = "the next upgrade continues it" if goes_on else "see `orchestrator repair`"
+    pending = tuple(step.revision for step in steps)
+    words = f"{half_words(half)}; {next_}"
+    return Standing(target, state, "half-applied", pending, words, half)
+
+
 def standings(
     targets: Sequence[Target], states: Sequence[State], histories: Mapping[str, History]
 ) -> list[Standing]:
@@ -85,7 +112,7 @@ def standings(
         one = known.get(key)
         if one is None:
             one = known[key] = standing(target, state, histories[target.bind.name])
-        found.append(Standing(target, state, one.kind, one.pending, one.detail))
+        found.append(Standing(target, state, one.kind, one.pending, one.detail, one.half))
     return found
 
 
@@ -97,7 +124,7 @@ def standings(
 def command(
     project: Project, selection: Selection, allow_empty: bool, as_json: bool, exit_code: bool
 ) -> int:
-    """Show where every target stands: at head, behind, unknown, missing, denied, unreachable.
+    """Show where every target stands: at head, behind, half-applied, unknown, missing, denied.
 
     Without a selection it shows the whole fleet; more than 50 targets are grouped by their state.
     """
@@ -110,7 +137,7 @@ def command(
         print_json([*map(_as_json, found), *unknown])
     else:
         _print(found, fleet.unknown)
-    at_head = all(one.kind == "head" for one in found) and not fleet.unknown
+    at_head = all(one.kind == "head" and not one.blind for one in found) and not fleet.unknown
     return int(exit_code and not at_head)
 
 
@@ -122,7 +149,23 @@ def _as_json(one: Standing) -> dict[str, object]:
         "status": one.kind,
         "revisions": list(one.state.revisions),
         "behind": one.behind,
-        "detail": one.detail,
+        "detail": one.detail or one.blind,
+        "half_applied": half_data(one.half) if one.half else None,
+    }
+
+
+def half_data(half: HalfApplied) -> dict[str, object]:
+    """A half-applied step for machines. statements: 0 where nobody can tell how many there are."""
+    doubt = half.in_doubt
+    return {
+        "revision": half.revision,
+        "direction": half.direction,
+        "live": half.live,
+        "statements": len(half.planned),
+        "done": half.done,
+        "in_doubt": {"number": doubt.number, "statement": doubt.statement} if doubt else None,
+        "owner": half.owner,
+        "started": half.started,
     }
 
 
@@ -160,7 +203,7 @@ def _cohort(one: Standing) -> tuple[object, ...]:
         server = one.target.server.name if one.kind == "unreachable" else ""
         cause = "" if one.kind == "missing" else _cause(one)
         return one.kind, server, cause
-    return one.kind, one.state.revisions, one.detail
+    return one.kind, one.state.revisions, one.detail, one.blind
 
 
 def _cause(one: Standing) -> str:
@@ -181,13 +224,18 @@ def _cohort_words(cohort: Sequence[Standing]) -> str:
         return f"{count} at {known} ({f'{heads} heads, ' if heads > 1 else ''}{_behind(one)})"
     if one.kind in ("head", "unknown"):
         return f"{count} at {one.words}"
+    if one.kind == "half-applied":
+        return f"{count} at {one.words} ({_names(cohort)})"
+    if one.kind == "missing":
+        return f"{count} missing ({_names(cohort)})"
+    on = f" on server {one.target.server.name}" if one.kind == "unreachable" else ""
+    return f"{count} {one.kind}{on} ({_cause(one)}: {_names(cohort)})"
+
+
+def _names(cohort: Sequence[Standing]) -> str:
     names = [standing.target.tenant or standing.target.id for standing in cohort[:_EXAMPLES]]
     names += ["..."] if len(cohort) > _EXAMPLES else []
-    examples = ", ".join(names)
-    if one.kind == "missing":
-        return f"{count} missing ({examples})"
-    on = f" on server {one.target.server.name}" if one.kind == "unreachable" else ""
-    return f"{count} {one.kind}{on} ({_cause(one)}: {examples})"
+    return ", ".join(names)
 
 
 def _behind(one: Standing) -> str:

@@ -96,6 +96,7 @@ def group(
     flavours = Flavours(fleet.flavours)
     found: dict[tuple[str, Flavour, str, tuple[str, ...]], _Gathered] = {}
     blocked: list[Blocked] = []
+    stamps = goal.verb == "stamp"  # It runs nothing, so it finishes nothing.
     for target, state in zip(targets, fleet.states, strict=True):
         name = target.bind.name
         if name not in goal.destinations:
@@ -104,7 +105,7 @@ def group(
         rows = () if purge else state.revisions
         problem = (
             out_of_reach(target, state, known)
-            or obstacle(target, state, paths.steps(name, rows), goal.verb)
+            or obstacle(target, state, () if stamps else paths.steps(name, rows))
             or paths.problem(name, rows)
             or _not_to_be_made(target, state, goal)
         )

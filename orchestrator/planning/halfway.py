@@ -35,15 +35,14 @@ def stopped_at(half: HalfApplied) -> str:
     return f"behind statement {half.done:,}{of}" if half.done else "before its first statement"
 
 
-def obstacle(target: Target, state: State, steps: Sequence[Step], verb: str) -> Problem | None:
+def obstacle(target: Target, state: State, steps: Sequence[Step]) -> Problem | None:
     """Why a target must not take these steps, of which the first is looked at, without a place: it
     is half-way through another, or nobody can tell. None for those that may, and for a target that
     is not half-way through anything."""
     half = half_of(state)
     if half is None:
         return _unreadable(target, state) if state.detail else None
-    runs = verb != "stamp" and bool(steps)
-    if runs and (steps[0].revision, steps[0].direction) == (half.revision, half.direction):
+    if steps and (steps[0].revision, steps[0].direction) == (half.revision, half.direction):
         return None
     decide = f"`orchestrator repair {target.options}`"
     if half.direction == "upgrade":

@@ -235,7 +235,7 @@ class _Places:
         rows = tuple(sorted(state.revisions))
         place = along.index(rows) if rows in along else len(along)
         first = [one.step for one in self._steps[number][place : place + 1]]
-        problem = obstacle(target, state, first, self._file.verb)
+        problem = obstacle(target, state, first)
         if problem is not None or place < len(along):
             return problem or place
         return Problem(

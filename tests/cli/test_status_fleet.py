@@ -26,11 +26,16 @@ def many(count: int, kind: str, *, server: str = "eu1", **more: Any) -> list[Sta
     """So many targets of shop that stand alike."""
     revisions = more.pop("revisions", ())
     detail = more.pop("detail", "")
-    state_kind: Any = "known" if kind in ("head", "behind", "unknown") else kind
+    known = kind in ("head", "behind", "unknown")
+    state_kind: Any = "known" if known else kind
     return [
         Standing(
             Target(SHOP, SERVERS[server], f"{kind}{number}", f"t_{kind}{number}"),
-            State(state_kind, revisions, detail.replace("SCHEMA", f"t_{kind}{number}")),
+            State(
+                state_kind,
+                revisions,
+                "" if known else detail.replace("SCHEMA", f"t_{kind}{number}"),
+            ),
             kind,
             more.get("pending", ()),
             detail.replace("SCHEMA", f"t_{kind}{number}"),
