@@ -176,6 +176,11 @@ class PostgreSQLSession(Session):
         finally:
             self._entering = prepared
 
+    @property
+    def announced_process(self) -> int:
+        """The server process as libpq heard of it when it connected; 0 when it did not."""
+        return int(self._connection.info.backend_pid)
+
     def cancel(self) -> None:
         self._connection.cancel()
 
