@@ -23,6 +23,9 @@ from servers.postgresql import wheel_programs
 # The name of the dumped schema or database, so that two tenants can be compared.
 SAME = "<here>"
 
+JOURNAL = "orchestrator_journal"
+"""orchestrator's own table, which the other roads do not leave: not dumped."""
+
 
 def dump(url: URL | str, schema: str | None = None, *, counters: bool = True) -> str:
     """The schema, all rows of all tables (version tables too) and the counters, as text.
@@ -98,7 +101,7 @@ def _client(command: Sequence[str], environment: dict[str, str], given: bytes) -
 
 
 def _pg_schema(url: URL, schema: str | None) -> Iterator[str]:
-    command = [str(wheel_programs() / "pg_dump"), "--schema-only"]
+    command = [str(wheel_programs() / "pg_dump"), "--schema-only", f"--exclude-table=*.{JOURNAL}"]
     if schema is not None:
         command.append(f'--schema="{schema}"')
     for line in _pg_client(url, command).splitlines():
@@ -113,12 +116,12 @@ def _pg_rows(connection: Connection, schema: str | None, counters: bool) -> Iter
         text(
             "SELECT n.nspname, c.relname, c.relkind FROM pg_class c"
             " JOIN pg_namespace n ON n.oid = c.relnamespace"
-            " WHERE c.relkind = ANY(:kinds) AND NOT c.relispartition"
+            " WHERE c.relkind = ANY(:kinds) AND NOT c.relispartition AND c.relname <> :journal"
             " AND n.nspname NOT IN ('pg_catalog', 'information_schema')"
             " AND n.nspname NOT LIKE 'pg\\_%'"
             " AND (CAST(:schema AS text) IS NULL OR n.nspname = :schema) ORDER BY 1, 2"
         ),
-        {"kinds": list(kinds), "schema": schema},
+        {"kinds": list(kinds), "schema": schema, "journal": JOURNAL},
     )
     quote = _quoting(connection)
     for namespace, name, kind in found.all():
@@ -132,6 +135,8 @@ def _pg_rows(connection: Connection, schema: str | None, counters: bool) -> Iter
 def _my_all(connection: Connection, counters: bool) -> Iterator[str]:
     quote = _quoting(connection)
     for name, kind in sorted(_rows(connection, "SHOW FULL TABLES")):
+        if name == JOURNAL:
+            continue
         yield f"== {kind} {name}"
         if kind == "BASE TABLE":
             shown = _rows(connection, f"SHOW CREATE TABLE {quote(name)}")[0][1]
