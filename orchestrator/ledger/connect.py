@@ -14,6 +14,7 @@ from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import NullPool, QueuePool, StaticPool
 
+from orchestrator.config.urls import FAMILIES
 from orchestrator.errors import LedgerError, Problem
 from orchestrator.fleet.engines import connect_arguments, first_line
 
@@ -41,43 +42,45 @@ def place_of(text: str) -> str:
 
 
 def ledger_engine(text: str) -> Engine:
-    """An engine for the ledger's URL. Raises LedgerError when its driver is not installed, or its
-    folder cannot be made."""
+    """An engine for the ledger's URL. Raises LedgerError for a database that no ledger can be kept
+    in, a driver that is not installed, and a folder that cannot be made."""
     url = make_url(text)
-    sqlite = url.get_backend_name() == "sqlite"
+    dialect = url.get_backend_name()
+    if dialect not in ("sqlite", *FAMILIES):
+        raise _no_driver(f"the ledger cannot be kept in {dialect}")
     try:
-        if not sqlite:
-            # Kept from batch to batch, and tried before each: firewalls cut idle connections.
-            engine = create_engine(
-                url,
-                poolclass=QueuePool,
-                pool_size=1,
-                pool_pre_ping=True,
-                connect_args=_arguments(url),
-            )
-        else:
-            file = ledger_file(text)
-            if file is not None:
-                file.parent.mkdir(parents=True, exist_ok=True)
-            engine = create_engine(
-                url,
-                poolclass=NullPool if file is not None else StaticPool,
-                connect_args={"timeout": WAIT_SECONDS, "check_same_thread": False},
-            )
+        return _file_engine(url, ledger_file(text)) if dialect == "sqlite" else _server_engine(url)
     except (NoSuchModuleError, ImportError) as error:
-        raise LedgerError(
-            Problem(
-                f"the driver {url.drivername} is not installed: {error}",
-                key="ledger",
-                todo="Install it, or keep the ledger in SQLite, PostgreSQL, MySQL or MariaDB.",
-            )
-        ) from error
+        raise _no_driver(f"the driver {url.drivername} is not installed: {error}") from error
     except OSError as error:
         raise unusable(text, error) from error
-    if sqlite:
-        event.listen(engine, "connect", _open_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
-    elif url.get_backend_name() == "postgresql":
+
+
+def _no_driver(what: str) -> LedgerError:
+    todo = "Keep it in SQLite, PostgreSQL, MySQL or MariaDB, with a driver that is installed."
+    return LedgerError(Problem(what, key="ledger", todo=todo))
+
+
+def _file_engine(url: URL, file: Path | None) -> Engine:
+    """file: None for a ledger in memory, which is one connection. Raises OSError."""
+    if file is not None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(
+        url,
+        poolclass=NullPool if file is not None else StaticPool,
+        connect_args={"timeout": WAIT_SECONDS, "check_same_thread": False},
+    )
+    event.listen(engine, "connect", _open_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _server_engine(url: URL) -> Engine:
+    # Its connection is kept from batch to batch, and tried before each: firewalls cut idle ones.
+    engine = create_engine(
+        url, poolclass=QueuePool, pool_size=1, pool_pre_ping=True, connect_args=_arguments(url)
+    )
+    if url.get_backend_name() == "postgresql":
         event.listen(engine, "connect", _limit_postgresql)
     return engine
 

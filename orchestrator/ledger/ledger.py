@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Table, Update, delete, func, insert, or_, select, text, update
+from sqlalchemy import Update, func, insert, or_, select, text, update
 from sqlalchemy.engine import Connection, Engine, Row
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
@@ -29,7 +29,7 @@ from orchestrator.ledger.process import result_now
 from orchestrator.ledger.types import UNFINISHED, Batch, BindCount, OutcomeRow, Run, RunView
 
 _AT_ONCE = 500
-"""How many outcomes one statement names."""
+"""How many outcomes one statement writes."""
 _MAKING_TRIES = 5
 
 
@@ -95,21 +95,14 @@ class Ledger:
     def write(self, connection: Connection, run: str, batch: Batch) -> None:
         """Write what is new of a run, in the connection's transaction. Raises SQLAlchemyError."""
         connection.execute(_news(run, batch))
-        if batch.counts:
-            names = [one.bind for one in batch.counts]
-            own = tables.binds.c
-            connection.execute(delete(tables.binds).where(own.run == run, own.bind.in_(names)))
-            _insert(connection, tables.binds, run, batch.counts)
-        own = tables.outcomes.c
-        for start in range(0, len(batch.outcomes), _AT_ONCE):
-            some = batch.outcomes[start : start + _AT_ONCE]
-            # A target's row takes the place of the one that said it was planned, and a batch may
-            # come twice (once from a spool).
-            numbers = [one.number for one in some]
-            connection.execute(
-                delete(tables.outcomes).where(own.run == run, own.number.in_(numbers))
-            )
-            _insert(connection, tables.outcomes, run, some)
+        for table, rows in ((tables.binds, batch.counts), (tables.outcomes, batch.outcomes)):
+            names = [column.name for column in table.columns if column.name != "run"]
+            values = [{"run": run} | {name: getattr(row, name) for name in names} for row in rows]
+            # A target's outcome takes the place of the row that said it was planned, and a batch
+            # may come twice (once from a spool).
+            statement = tables.put(table, connection.dialect.name)
+            for start in range(0, len(values), _AT_ONCE):
+                connection.execute(statement, values[start : start + _AT_ONCE])
 
     def take_in(self, run: Run, batches: Iterable[Batch]) -> None:
         """Write a run from a spool, begun here or not. Raises SQLAlchemyError."""
@@ -239,16 +232,6 @@ def _news(run: str, batch: Batch) -> Update:
         if value:
             given[name] = value
     return update(tables.runs).where(tables.runs.c.id == run).values(**given)
-
-
-def _insert(
-    connection: Connection, table: Table, run: str, rows: Sequence[OutcomeRow | BindCount]
-) -> None:
-    names = [column.name for column in table.columns if column.name != "run"]
-    connection.execute(
-        insert(table),
-        [{"run": run} | {name: getattr(row, name) for name in names} for row in rows],
-    )
 
 
 def _no_run(name: str, several: Sequence[str]) -> UsageError:

@@ -13,6 +13,7 @@ from sqlalchemy import (
     DateTime,
     Float,
     Index,
+    Insert,
     Integer,
     MetaData,
     String,
@@ -21,7 +22,7 @@ from sqlalchemy import (
     inspect,
     select,
 )
-from sqlalchemy.dialects import mysql
+from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.engine import Connection
 
 from orchestrator.config.ledger_tables import LEDGER, OUTCOMES, RUN_BINDS, RUNS
@@ -131,6 +132,29 @@ outcomes = Table(
     sqlite_with_rowid=False,
     **_MYSQL,
 )
+
+
+def put(table: Table, dialect: str) -> Insert:
+    """A statement that writes rows over those of the same key.
+
+    Not by deleting them first: where there is none yet, InnoDB locks the gap, and two runs that
+    write into it wait for each other (MySQL manual, "Locks Set by Different SQL Statements in
+    InnoDB").
+    """
+    keys = [column.name for column in table.primary_key]
+    others = [column.name for column in table.columns if column.name not in keys]
+    if dialect in ("mysql", "mariadb"):
+        my = mysql.insert(table)
+        return my.on_duplicate_key_update({name: my.inserted[name] for name in others})
+    if dialect == "postgresql":
+        pg = postgresql.insert(table)
+        return pg.on_conflict_do_update(
+            index_elements=keys, set_={name: pg.excluded[name] for name in others}
+        )
+    lite = sqlite.insert(table)
+    return lite.on_conflict_do_update(
+        index_elements=keys, set_={name: lite.excluded[name] for name in others}
+    )
 
 
 def schema_number(connection: Connection) -> int | None:

@@ -16,6 +16,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+from sqlalchemy.exc import DBAPIError
+
 from orchestrator.errors import LedgerError, Problem
 from orchestrator.ledger.connect import place_of, reason
 from orchestrator.ledger.ledger import Ledger
@@ -25,6 +27,7 @@ from orchestrator.ledger.types import Batch, BindCount, OutcomeRow, Run, RunResu
 
 EVERY_SECONDS = 1.0
 AT_ONCE = 200
+AGAIN_SECONDS = 0.5
 END_SECONDS = 60.0
 """How long the end of a run waits for its last words to be written."""
 
@@ -181,8 +184,7 @@ class Writer:
     def _keep(self, batch: Batch) -> None:
         if self._spool is None:
             try:
-                with self._ledger.engine.begin() as connection:
-                    self._ledger.write(connection, self._run.id, batch)
+                self._write_ledger(batch)
             # A defect of this program, too, must not take the run with it.
             except Exception as error:
                 self._spool = Spool(spool_folder(self._root), self._run)
@@ -195,6 +197,18 @@ class Writer:
                 return
         self._unwritten.append(batch)
         self._write_spool(self._spool)
+
+    def _write_ledger(self, batch: Batch) -> None:
+        """Twice when need be: a server that was started anew, or a deadlock, is gone by then."""
+        for last in (False, True):
+            try:
+                with self._ledger.engine.begin() as connection:
+                    self._ledger.write(connection, self._run.id, batch)
+                return
+            except DBAPIError:
+                if last:
+                    raise
+                time.sleep(AGAIN_SECONDS)
 
     def _write_spool(self, spool: Spool) -> None:
         while self._unwritten:
