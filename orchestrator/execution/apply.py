@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -52,8 +52,9 @@ class Job:
 
 
 @dataclass
-class _Trace:
-    """Where a target is while it runs: what a failure is told with."""
+class Trace:
+    """Where a target is while it runs: what a failure is told with. before: the version table's
+    rows that Alembic found. done: revisions whose turn has passed."""
 
     before: tuple[str, ...] = ()
     done: list[str] = field(default_factory=list)
@@ -62,22 +63,17 @@ class _Trace:
     statement: str = ""
 
 
-Connecting = Callable[[Target], AbstractContextManager[Connection]]
-"""Gives a connection that stands in a target, for as long as a block lasts."""
-
-
-def apply(job: Job, connecting: Connecting = connect) -> Outcome:
-    """Run one job on a connection that `connecting` gives: one of its own, unless a worker keeps
-    some."""
+def apply(job: Job) -> Outcome:
+    """Run one job on a connection of its own, where nobody else can be: a scratch database."""
     started = time.monotonic()
-    trace = _Trace()
+    trace = Trace()
     try:
-        with connecting(job.target) as connection:
-            _run(job, connection, trace)
-            after = _rows(connection, job)
+        with connect(job.target) as connection:
+            run_job(job, connection, trace)
+            after = rows_of(connection, job)
     except (Exception, SystemExit) as error:
         # SystemExit: a revision that calls sys.exit() ends its own target, not the whole run.
-        return _failed(job, trace, started, _failure(error, trace, job.history))
+        return _failed(job, trace, started, failure_of(error, trace, job.history))
     return Outcome(
         job.target,
         "done" if trace.done else "unchanged",
@@ -88,21 +84,26 @@ def apply(job: Job, connecting: Connecting = connect) -> Outcome:
     )
 
 
-def _failed(job: Job, trace: _Trace, started: float, failure: Failure) -> Outcome:
+def _failed(job: Job, trace: Trace, started: float, failure: Failure) -> Outcome:
     """The outcome of a target that failed on the way; its state is read again where it can be."""
-    after = trace.before
-    try:
-        with connect(job.target) as connection:
-            after = _rows(connection, job)
-    except (OrchestratorError, SQLAlchemyError):
-        pass  # The failure that is told already says more than this one would.
+    after = rows_again(job, trace.before)
     # With one transaction for the whole path, steps that were taken are gone with it.
     steps = tuple(trace.done) if after != trace.before else ()
     seconds = time.monotonic() - started
     return Outcome(job.target, "failed", trace.before, after, steps, failure, seconds)
 
 
-def _run(job: Job, connection: Connection, trace: _Trace) -> None:
+def rows_again(job: Job, known: tuple[str, ...]) -> tuple[str, ...]:
+    """The rows of a target's version table, on a new connection; those that are known when it
+    cannot be had: the failure that is told already says more than this one would."""
+    with suppress(OrchestratorError, SQLAlchemyError), connect(job.target) as connection:
+        return rows_of(connection, job)
+    return known
+
+
+def run_job(job: Job, connection: Connection, trace: Trace) -> None:
+    """Run a job on a connection that stands in its target. Raises whatever a revision raises."""
+
     def traced(heads: Any, context: Any) -> Iterable[RevisionStep | StampStep]:
         trace.before = tuple(heads)
         for step in job.migrations(heads, context):
@@ -133,7 +134,7 @@ def _named(step: RevisionStep | StampStep) -> tuple[str, str]:
     return ", ".join(names), ""
 
 
-def _remember(trace: _Trace) -> Callable[..., None]:
+def _remember(trace: Trace) -> Callable[..., None]:
     def before_cursor_execute(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
         trace.statement = statement
 
@@ -163,7 +164,7 @@ def version_table(bind: Bind, schema: str | None) -> Table:
     )
 
 
-def _rows(connection: Connection, job: Job) -> tuple[str, ...]:
+def rows_of(connection: Connection, job: Job) -> tuple[str, ...]:
     """The rows of the version table now, () when there is none."""
     table = version_table(job.target.bind, job.target.schema)
     if not connection.dialect.has_table(connection, table.name, schema=table.schema):
@@ -171,7 +172,7 @@ def _rows(connection: Connection, job: Job) -> tuple[str, ...]:
     return tuple(sorted(connection.execute(table.select()).scalars()))
 
 
-def _failure(error: Exception | SystemExit, trace: _Trace, history: History) -> Failure:
+def failure_of(error: Exception | SystemExit, trace: Trace, history: History) -> Failure:
     """Tell an exception: the server's own words, the statement, and the line in the revision."""
     where = _line_in(error, trace.path) if trace.path else ""
     if isinstance(error, DBAPIError):

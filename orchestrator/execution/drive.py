@@ -12,11 +12,13 @@ from dataclasses import dataclass, field
 
 from orchestrator.config import Flavour
 from orchestrator.errors import OrchestratorError
-from orchestrator.execution.live import LiveStep, LiveWorkers, moved_problem
+from orchestrator.execution import telling
+from orchestrator.execution.live import LiveWorkers
+from orchestrator.execution.live_run import LiveRevision, LiveStep, moved_problem
 from orchestrator.execution.patience import Patience
 from orchestrator.execution.replay.entering import current_rows, enter, leave, purge_rows
 from orchestrator.execution.replay.replay import replay
-from orchestrator.execution.replay.types import Dirty, Footing, Locked, Moved, ReplayFailed
+from orchestrator.execution.replay.types import Dirty, Footing, Locked, Moved, ReplayFailed, Waits
 from orchestrator.execution.sessions import SessionStore
 from orchestrator.execution.types import Failure, Outcome
 from orchestrator.fleet.sessions import REPLAYING_DRIVERS, Session
@@ -45,6 +47,16 @@ class Drive:
         """How patient the run is with one target."""
         return Patience(
             target.bind, self.stopping, lambda words: self.on_wait(target, words), self.pause
+        )
+
+    def waits(self, trip: _Trip) -> Waits:
+        """How the statements of one target wait for others."""
+        patience = trip.patience
+        return Waits(
+            patience.told,
+            self.stopping,
+            patience.sleep,
+            lambda: self.sessions.beside(trip.target),
         )
 
 
@@ -147,7 +159,8 @@ def footing_of(target: Target, flavour: Flavour, owner: Owner) -> Footing:
     """What a session stands on in a target."""
     place = place_of(target, flavour)
     lock = lock_of(flavour.family, place.database, place.schema, place.version_table)
-    return Footing(place, lock, owner, tuple(session_settings(target.bind, flavour, owner)))
+    settings = tuple(session_settings(target.bind, flavour, owner))
+    return Footing(place, lock, owner, settings, target.bind.concurrent_timeout)
 
 
 def _purged(context: Drive, trip: _Trip) -> Outcome | None:
@@ -171,11 +184,7 @@ def _persist(
     try:
         return trip.patience.persist(attempt, lambda: trip.at)
     except Locked as locked:
-        wait = trip.target.bind.lock_wait
-        failure = Failure(
-            f"its lock was held for {wait:g} s by {locked.holder}",
-            todo="See `orchestrator locks`; wait longer with --lock-wait.",
-        )
+        failure = telling.held(trip.target.bind, locked)
         return trip.outcome("not-started" if context.stopping() else "failed", failure)
     except ReplayFailed as error:
         if error.passing == "connection lost" and not context.stopping():
@@ -190,16 +199,8 @@ def _persist(
 
 def _dirty(trip: _Trip, dirty: Dirty) -> Failure:
     """Why the target cannot be continued without a decision."""
-    half, doubt = dirty.half, dirty.half.in_doubt
-    files = [one.step.file for one in trip.group if one.step.revision == half.revision]
-    return Failure(
-        "\n".join((f"dirty: {dirty.why}", *dirty.diff)),
-        half.revision,
-        str(files[0]) if files else "",
-        doubt.statement.strip() if doubt else "",
-        f"Run `orchestrator repair {trip.target.options}`: it shows what is known and takes"
-        " the decision.",
-    )
+    files = [one.step.file for one in trip.group if one.step.revision == dirty.half.revision]
+    return telling.dirty(trip.target, dirty, str(files[0]) if files else "")
 
 
 def _runs_live(target: Target, step: PlanStep, steps: Sequence[PlanStep]) -> bool:
@@ -233,16 +234,23 @@ def _live(context: Drive, trip: _Trip, steps: Sequence[PlanStep]) -> Outcome | N
     outcome = context.workers.run(
         LiveStep(
             trip.target,
-            tuple((one.step.revision, one.step.direction) for one in group),
-            trip.rows,
-        )
+            trip.footing,
+            tuple(LiveRevision(one.step.revision, one.step.direction, one.source) for one in group),
+            tuple(trip.states[trip.at : trip.at + len(group) + 1]),
+        ),
+        lambda words: context.on_wait(trip.target, words),
+        context.stopping,
     )
-    if outcome.failure and not outcome.steps and trip.move_to(tuple(sorted(outcome.before))):
-        return None
+    trip.patience.attempts += outcome.attempts - 1
+    trip.patience.waited += outcome.waited
+    before = trip.at
     for revision in outcome.steps:
         trip.advance(revision)
-    if outcome.result != "done":
+    for rows in (outcome.before, outcome.after):
+        trip.move_to(tuple(sorted(rows)))
+    if outcome.failure and (outcome.steps or trip.at == before):
         return trip.outcome("failed", outcome.failure)
+    assert trip.at > before, "a worker has done nothing, and says nothing"
     return None
 
 
@@ -257,7 +265,7 @@ def _compiled(context: Drive, trip: _Trip, steps: Sequence[PlanStep]) -> Outcome
             context.on_step(trip.target, group[0].step.revision)
             following = trip.at + len(group)
             last = following == len(steps) or _runs_live(trip.target, steps[following], steps)
-            ended = _replay(session, trip, group, last=last)
+            ended = _replay(session, trip, group, context.waits(trip), last=last)
             if ended is not None:
                 return ended
         return None
@@ -274,14 +282,14 @@ def _together(trip: _Trip, steps: Sequence[PlanStep]) -> Sequence[PlanStep]:
 
 
 def _replay(
-    session: Session, trip: _Trip, group: Sequence[PlanStep], *, last: bool
+    session: Session, trip: _Trip, group: Sequence[PlanStep], waits: Waits, *, last: bool
 ) -> Outcome | None:
     """Take the steps of one transaction. Raises ReplayFailed and Locked."""
     step = group[0]
     compiled = [(one.step, one.recording.segments) for one in group]
     trip.group = group
     try:
-        replay(session, trip.footing, compiled, trip.rows, last=last)
+        replay(session, trip.footing, compiled, trip.rows, last=last, waits=waits)
     except Moved as moved:
         if trip.move_to(moved.rows):
             return None
@@ -302,12 +310,12 @@ def _kept(trip: _Trip, error: ReplayFailed) -> str:
     if not error.kept:
         return ""
     what = "1 statement stays" if error.kept == 1 else f"{error.kept} statements stay"
-    why = (
-        "they were committed before an autocommit block, or in it"
-        if trip.place.flavour.family == "postgresql"
-        else "the server commits DDL at once"
+    if trip.place.flavour.family == "postgresql":
+        return f"{what} done: they were committed before an autocommit block, or in it."
+    return (
+        f"{what} done: the server commits DDL at once."
+        f" The next run continues with statement {error.kept + 1}."
     )
-    return f"{what} done: {why}."
 
 
 def _catch_up(session: Session, trip: _Trip, group: Sequence[PlanStep]) -> None:

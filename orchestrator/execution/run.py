@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 
 from orchestrator.errors import Problem
-from orchestrator.execution.drive import Drive, drive
-from orchestrator.execution.live import LiveStep, LiveWorkers
+from orchestrator.execution.drive import Drive, drive, footing_of
+from orchestrator.execution.live import LiveWorkers
+from orchestrator.execution.live_run import LiveStep
 from orchestrator.execution.pool import ThreadPool, Work
+from orchestrator.execution.poolers import Poolers
 from orchestrator.execution.project import Project
 from orchestrator.execution.provision import provision_all
 from orchestrator.execution.sessions import SessionStore
@@ -57,6 +59,7 @@ class Runner:
             on_wait,
         )
         self._project = project
+        self._poolers = Poolers()
         self._failed_binds: set[str] = set()
 
     def run(self, plan: Plan, *, purge: bool = False) -> Iterator[Outcome]:
@@ -85,20 +88,28 @@ class Runner:
                 for target in cohort.targets:
                     yield Outcome(target, "unchanged", cohort.state, cohort.state)
             else:
-                unmade = {}
-                if cohort.missing and goal.verb != "downgrade":
-                    unmade = provision_all(cohort.targets)
+                refused = self._refused(cohort, goal)
                 for target in cohort.targets:
-                    if target.id in unmade:
-                        yield self._heard(_failed(target, unmade[target.id]))
-                work += self._work(cohort, goal, unmade, purge=purge)
+                    if target.id in refused:
+                        yield self._heard(_failed(target, refused[target.id]))
+                work += self._work(cohort, goal, refused, purge=purge)
         for outcome in self._pool.run(work):
             yield self._heard(outcome)
 
+    def _refused(self, cohort: Cohort, goal: Goal) -> dict[str, Problem]:
+        """The targets on which nothing can be run, by their ids; missing ones are made here."""
+        refused = self._poolers.refused(cohort.targets)
+        rest = [target for target in cohort.targets if target.id not in refused]
+        if cohort.missing and goal.verb != "downgrade":
+            refused |= provision_all(rest)
+        for target in rest:
+            self._sessions.reached(target)
+        return refused
+
     def _work(
-        self, cohort: Cohort, goal: Goal, unmade: Iterable[str], *, purge: bool
+        self, cohort: Cohort, goal: Goal, refused: Iterable[str], *, purge: bool
     ) -> list[Work]:
-        targets = [target for target in cohort.targets if target.id not in unmade]
+        targets = [target for target in cohort.targets if target.id not in refused]
         if goal.verb == "stamp" and self._calls_back(cohort.bind):
             # Alembic calls env.py's on_version_apply for a stamp too, with a connection of its own.
             revisions = tuple(goal.destinations[cohort.bind].split(","))
@@ -107,7 +118,14 @@ class Runner:
                     target,
                     partial(
                         self._workers.run,
-                        LiveStep(target, (), cohort.state, revisions, purge=purge),
+                        LiveStep(
+                            target,
+                            footing_of(target, cohort.flavour, self._drive.owner),
+                            stamp=revisions,
+                            purge=purge,
+                        ),
+                        partial(self._drive.on_wait, target),
+                        self._drive.stopping,
                     ),
                 )
                 for target in targets

@@ -7,15 +7,16 @@ Only for a process with one thread: the dialect is told where each target stands
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import create_engine, event
 from sqlalchemy.engine import URL, Connection, Engine
-from sqlalchemy.exc import DBAPIError
 
+from orchestrator.fleet.borrowed import send
 from orchestrator.fleet.engines import connect, connect_arguments, greeted, target_url
+from orchestrator.fleet.sessions import SendError
 from orchestrator.fleet.types import Target
 
 KEPT_DRIVERS = ("psycopg2", "pymysql")
@@ -32,21 +33,30 @@ class KeptConnections:
         self._engines: dict[URL, Engine] = {}
 
     @contextmanager
-    def connect(self, target: Target) -> Iterator[Connection]:
-        """As `fleet.engines.connect`. Raises DatabaseError, and DBAPIError."""
+    def connect(self, target: Target, also: Sequence[str] = ()) -> Iterator[Connection]:
+        """As `fleet.engines.connect`. also: statements that come first, outside any transaction,
+        such as the session's settings and the target's lock. Raises DatabaseError, DBAPIError, and
+        SendError with the statement that failed."""
         url = target_url(target)
         if url.get_driver_name() not in KEPT_DRIVERS:
             with connect(target) as connection:
+                send(connection, also)
                 yield connection
             return
         engine = self._engine(url)
         with engine.connect() as connection:
             try:
                 _start_afresh(connection, target)
-            except DBAPIError:
+            except connection.dialect.loaded_dbapi.Error as error:
                 connection.invalidate()
-                raise
+                raise SendError(error) from error
+            send(connection, also)
             yield connection
+
+    def close(self) -> None:
+        """Close the connections that stand idle."""
+        for engine in self._engines.values():
+            engine.dispose()
 
     def _engine(self, url: URL) -> Engine:
         served = url if url.get_backend_name() == "postgresql" else url.set(database="")

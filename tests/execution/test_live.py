@@ -8,13 +8,17 @@ from pathlib import Path
 
 from sqlalchemy import URL
 
-from orchestrator.execution.live import LiveStep, LiveWorkers
+from orchestrator.execution.drive import footing_of
+from orchestrator.execution.live import LiveWorkers
+from orchestrator.execution.live_run import LiveRevision, LiveStep
 from orchestrator.execution.types import Outcome
 from orchestrator.fleet.types import Target
 from orchestrator.revisions.types import Direction
+from orchestrator.safety.owners import Owner
 from tests.cli.small import rows
 from tests.conftest import DatabaseFactory
 from tests.execution.live_project import project_of
+from tests.execution.replayed import PG
 
 BODY = """
 schema = op.get_bind().execute(sa.text("SELECT current_schema()")).scalar()
@@ -39,8 +43,9 @@ def fleet(root: Path, url: URL, *names: str) -> dict[str, Target]:
     return {str(target.tenant): target for target in targets}
 
 
-def live(target: Target, expected: tuple[str, ...] = ()) -> LiveStep:
-    return LiveStep(target, (("r1", Direction.UPGRADE),), expected)
+def live(target: Target, states: tuple[tuple[str, ...], ...] = ((), ("r1",))) -> LiveStep:
+    steps = (LiveRevision("r1", Direction.UPGRADE),)
+    return LiveStep(target, footing_of(target, PG, Owner.here("test")), steps, states)
 
 
 def made(url: URL) -> set[str]:
@@ -54,7 +59,8 @@ def test_what_ends_a_target_ends_no_other(tmp_path: Path, pg_database: DatabaseF
     workers = LiveWorkers(tmp_path / "databases.yaml", tmp_path, 1)
     try:
         found = {name: workers.run(live(target)) for name, target in targets.items()}
-        moved = workers.run(live(targets["first"]))
+        again = workers.run(live(targets["first"]))
+        moved = workers.run(live(targets["first"], ((), ("r2",))))
     finally:
         workers.close()
     assert {name: one.result for name, one in found.items()} == {
@@ -71,6 +77,7 @@ def test_what_ends_a_target_ends_no_other(tmp_path: Path, pg_database: DatabaseF
     assert said["raises"].message == "ValueError: no % luck"
     assert "r1.py:" in said["raises"].where
     assert made(url) == {"first", "last"}
+    assert (again.result, again.steps, again.after) == ("unchanged", (), ("r1",))
     assert moved.failure is not None
     assert "it stands at r1, and the plan was made for base" in moved.failure.message
 

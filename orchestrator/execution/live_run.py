@@ -1,0 +1,358 @@
+"""What a worker process does with live steps: stand in the target with its lock, and run them.
+
+Enters: a LiveStep.  Leaves: an Outcome.  As with compiled steps, trying again is what the next run
+would do: take the lock, look at what is there, and go on from it.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection as Line
+from pathlib import Path
+from typing import Any
+
+from alembic.runtime.migration import MigrationStep
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from orchestrator.errors import DatabaseError, OrchestratorError, Problem
+from orchestrator.execution import telling
+from orchestrator.execution.apply import Trace, failure_of, rows_again, rows_of, run_job
+from orchestrator.execution.live_journal import StepJournal, half_applied_in
+from orchestrator.execution.patience import Patience
+from orchestrator.execution.project import Project
+from orchestrator.execution.replay.types import Dirty, Footing, Locked, ReplayFailed
+from orchestrator.execution.types import Failure, Outcome
+from orchestrator.fleet.borrowed import borrowed, send
+from orchestrator.fleet.engines import driver_message
+from orchestrator.fleet.kept import KeptConnections
+from orchestrator.fleet.sessions import SendError
+from orchestrator.fleet.types import Target
+from orchestrator.revisions.types import Direction
+from orchestrator.safety.holders import holder_words
+from orchestrator.safety.journal import HalfApplied
+from orchestrator.safety.locks import is_held
+from orchestrator.safety.passing import passing
+
+
+@dataclass(frozen=True, slots=True)
+class LiveRevision:
+    """One revision to run. source: the SHA-256 of its file when it was planned."""
+
+    revision: str
+    direction: Direction
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LiveStep:
+    """One revision, or a whole path in one transaction, to run live on a target; or a stamp.
+
+    footing: what the session stands on there. states: the version table's rows, sorted, before each
+    of the steps and after the last. stamp: revisions to set instead of running steps, for projects
+    that want to be called then; purge: empty the version table first.
+    """
+
+    target: Target
+    footing: Footing
+    steps: tuple[LiveRevision, ...] = ()
+    states: tuple[tuple[str, ...], ...] = ()
+    stamp: tuple[str, ...] = ()
+    purge: bool = False
+
+    @property
+    def name(self) -> str:
+        """The revision that a failure is told with, before Alembic has started one."""
+        return self.steps[0].revision if self.steps else ", ".join(self.stamp)
+
+
+_config: tuple[Path, Path] | None = None
+_project: Project | None = None
+"""The project of this worker process, and where it is."""
+
+_line: Line | None = None
+"""Where this worker process says what it waits for, and hears that it shall not wait."""
+
+_connections = KeptConnections()
+"""The connections of this worker process."""
+
+
+def start_worker(config_file: Path, root: Path, line: Line) -> None:
+    """The first thing in a worker process."""
+    # Ctrl-C reaches the whole process group; the parent decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    global _config, _line
+    _config, _line = (config_file, root), line
+
+
+def run_in_worker(step: LiveStep) -> Outcome:
+    """Run live steps in this worker process. Never raises for what a target or a project does."""
+    try:
+        work = _Work(_opened(), step)
+    except OrchestratorError as error:
+        problem = error.problems[0]
+        failure = Failure(problem.what, step.name, problem.where, todo=problem.todo)
+        return Outcome(step.target, "failed", failure=failure)
+    return work.outcome()
+
+
+def _opened() -> Project:
+    """The project, opened with the first step: what is wrong with it by now fails that target."""
+    global _project
+    if _project is None:
+        assert _config is not None
+        _project = Project.open(*_config)
+    return _project
+
+
+def _tell(words: str) -> None:
+    with suppress(OSError):
+        if _line is not None:
+            _line.send(words)
+
+
+def _stopping() -> bool:
+    """Whether the run was asked to stop. The word stays in the line: nothing new starts then."""
+    with suppress(OSError):
+        return _line is not None and _line.poll()
+    return True
+
+
+def _pause(seconds: float) -> None:
+    with suppress(OSError):
+        if _line is not None:
+            _line.poll(seconds)
+            return
+    time.sleep(seconds)
+
+
+class _Work:
+    """Live steps on their way. `at`: how many of them stand in the version table."""
+
+    def __init__(self, project: Project, step: LiveStep) -> None:
+        self._project = project
+        self._step = step
+        self._history = project.history(step.target.bind.name)
+        self._patience = Patience(step.target.bind, _stopping, _tell, _pause)
+        self._trace = Trace()
+        self._begun: tuple[str, ...] | None = None
+        self._at = 0
+        self._taken: list[str] = []
+        self._failure: Failure | None = None
+        self._reached = False
+        migrations = self._history.stamp(step.stamp) if step.stamp else self._steps
+        last = step.steps[-1].revision if step.steps else ""
+        self._job = project.job(step.target, migrations, destination=last, purge=step.purge)
+        self._connection: Connection | None = None
+        self._half: HalfApplied | None = None
+
+    def outcome(self) -> Outcome:
+        """Run them, and tell what became of it."""
+        started = time.monotonic()
+        failure: Failure | None
+        after = None
+        try:
+            after = self._patience.persist(self._attempt, lambda: self._at)
+            failure = None
+        except (Exception, SystemExit) as error:
+            # SystemExit: a revision that calls sys.exit() ends its own target, not the whole run.
+            failure = self._told(error)
+        if after is None:
+            after = rows_again(self._job, self._trace.before)
+        self._credit(after)
+        taken = tuple(self._trace.done if self._step.stamp else self._taken)
+        return Outcome(
+            self._step.target,
+            "failed" if failure else "done" if taken else "unchanged",
+            tuple(sorted(self._trace.before)) if self._begun is None else self._begun,
+            after,
+            taken,
+            failure,
+            time.monotonic() - started,
+            attempts=self._patience.attempts,
+            waited=self._patience.waited,
+        )
+
+    def _told(self, error: Exception | SystemExit) -> Failure:
+        if isinstance(error, Locked):
+            return telling.held(self._step.target.bind, error)
+        if isinstance(error, Dirty):
+            file = self._trace.path
+            if self._history.knows(error.half.revision):
+                file = self._history.script.get_revision(error.half.revision).path
+            return telling.dirty(self._step.target, error, file)
+        if isinstance(error, ReplayFailed):
+            return self._failure or Failure(error.message, self._step.name)
+        return failure_of(error, self._trace, self._history)
+
+    def _attempt(self) -> tuple[str, ...]:
+        self._failure = None
+        with self._standing() as connection:
+            self._connection = connection
+            self._half = half_applied_in(connection, self._step.footing.place)
+            if self._step.stamp and self._half is not None:
+                raise Dirty(self._half, f"{_half_way(self._half)}: it cannot be stamped")
+            try:
+                run_job(self._job, connection, self._trace)
+                rest = self._step.steps[self._at :]
+                self._taken += [one.revision for one in rest]
+                self._at = len(self._step.steps)
+                return rows_of(connection, self._job)
+            except Exception as error:
+                self._passes(connection, error)
+                raise
+
+    def _passes(self, connection: Connection, error: Exception) -> None:
+        """Raise ReplayFailed for what passes by itself."""
+        wrapped = isinstance(error, DBAPIError) and error.orig is not None
+        original = error.orig if isinstance(error, DBAPIError) and wrapped else error
+        if not isinstance(original, connection.dialect.loaded_dbapi.Error):
+            return
+        lost = connection.invalidated or (
+            isinstance(error, DBAPIError) and error.connection_invalidated
+        )
+        why = passing(original, lost=lost)
+        if why is not None:
+            self._failure = failure_of(error, self._trace, self._history)
+            raise ReplayFailed(
+                self._failure.message, self._failure.statement, lost=lost, passing=why
+            ) from error
+
+    @contextmanager
+    def _standing(self) -> Iterator[Connection]:
+        """A connection that stands in the target with its lock. Raises Locked and ReplayFailed."""
+        footing = self._step.footing
+        also = [*footing.settings, footing.lock.take]
+        with self._connected(also) as connection:
+            try:
+                yield connection
+            finally:
+                _leave(connection, footing)
+
+    @contextmanager
+    def _connected(self, also: list[str]) -> Iterator[Connection]:
+        entered = _connections.connect(self._step.target, also)
+        try:
+            connection = entered.__enter__()
+        except (DBAPIError, SendError, DatabaseError) as error:
+            raise self._refused(error) from error
+        self._reached = True
+        try:
+            yield connection
+        finally:
+            entered.__exit__(None, None, None)
+
+    def _refused(self, error: Exception) -> Exception:
+        """Why there is no connection that stands in the target with its lock."""
+        lock = self._step.footing.lock
+        if isinstance(error, SendError) and is_held(error, lock):
+            return Locked(_holder(self._step))
+        cause = error.__cause__ if isinstance(error, DatabaseError) else error
+        original = getattr(cause, "orig", None) or getattr(cause, "error", None)
+        why = passing(original, lost=True) if original is not None else None
+        if original is None or why is None or (why == "connection lost" and not self._reached):
+            return _unreachable(self._step.target, error, original)
+        return ReplayFailed(driver_message(original), lost=True, passing=why)
+
+    def _credit(self, rows: tuple[str, ...]) -> None:
+        """Note how far the version table says that the steps have come."""
+        states = enumerate(self._step.states)
+        found = [at for at, state in states if at >= self._at and state == rows]
+        if not found:
+            return
+        passed = self._step.steps[self._at : found[0]]
+        self._taken += [one.revision for one in passed if one.revision in self._trace.done]
+        self._at = found[0]
+        self._trace.done.clear()
+
+    def _steps(self, heads: Any, _context: Any) -> Any:
+        """The function that yields Alembic's steps for what is left of exactly these revisions."""
+        found = tuple(sorted(heads))
+        self._begun = found if self._begun is None else self._begun
+        if found not in self._step.states[self._at :]:
+            raise DatabaseError(
+                moved_problem(self._step.target, found, self._step.states[self._at])
+            )
+        self._credit(found)
+        rest = self._step.steps[self._at :]
+        if self._half is not None and not (rest and _is(self._half, rest[0])):
+            raise Dirty(self._half, f"{_half_way(self._half)}: that must be settled first")
+        return [self._made(one) for one in rest]
+
+    def _made(self, one: LiveRevision) -> MigrationStep:
+        """Alembic's step, whose function is watched by the journal."""
+        script = self._history.script
+        make: dict[Direction, Callable[..., MigrationStep]] = {
+            Direction.UPGRADE: MigrationStep.upgrade_from_script,
+            Direction.DOWNGRADE: MigrationStep.downgrade_from_script,
+        }
+        revision = script.get_revision(one.revision)
+        made: Any = make[one.direction](script.revision_map, revision)
+        half = self._half if self._half is not None and _is(self._half, one) else None
+        resumable = getattr(revision.module, "resumable", False) is True
+        assert self._connection is not None
+        journal = StepJournal(
+            self._connection,
+            self._step.footing,
+            (one.revision, one.direction, one.source),
+            half,
+            resumable=resumable,
+        )
+        function = made.migration_fn
+        made.migration_fn = lambda **given: journal.run(lambda: function(**given))
+        return made  # type: ignore[no-any-return]
+
+
+def _is(half: HalfApplied, one: LiveRevision) -> bool:
+    return (half.revision, half.direction) == (one.revision, one.direction)
+
+
+def _half_way(half: HalfApplied) -> str:
+    return f"it is half-way through the {half.direction} of {half.revision}"
+
+
+def _leave(connection: Connection, footing: Footing) -> None:
+    """Give the lock back. Never fails: a session that is lost loses it."""
+    try:
+        if not connection.invalidated:
+            connection.rollback()
+            send(connection, [footing.lock.give_back])
+    except (SQLAlchemyError, SendError):
+        connection.invalidate()
+
+
+def _holder(step: LiveStep) -> str:
+    """Who holds the target's lock, asked on a connection of its own."""
+    with (
+        suppress(OrchestratorError, SQLAlchemyError, SendError),
+        _connections.connect(step.target) as connection,
+        borrowed(connection) as session,
+    ):
+        return holder_words(session, step.footing.lock)
+    return "another session"
+
+
+def _unreachable(target: Target, error: Exception, original: Any) -> Exception:
+    if isinstance(error, DatabaseError):
+        return error
+    return DatabaseError(
+        Problem(
+            driver_message(original) if original is not None else str(error),
+            where=f"target {target.id}",
+            todo="Check its URL in databases.yaml.",
+        )
+    )
+
+
+def moved_problem(target: Target, found: tuple[str, ...], expected: tuple[str, ...]) -> Problem:
+    """A target that is not where its plan expects it."""
+    at, wanted = (", ".join(rows) or "base" for rows in (found, expected))
+    return Problem(
+        f"it stands at {at}, and the plan was made for {wanted}: somebody else changed it",
+        where=f"target {target.id}",
+        todo="Run the command again to plan from where it is.",
+    )
