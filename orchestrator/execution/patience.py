@@ -68,7 +68,7 @@ class Patience:
                 wait=wait_exponential(multiplier=_FIRST, max=_LONGEST) + wait_random(0, _JITTER),
                 retry=retry_if_exception(passes),
                 before_sleep=self._tell,
-                sleep=self._sleep,
+                sleep=self.sleep,
                 reraise=True,
             )
             try:
@@ -104,9 +104,10 @@ class Patience:
                     told_at = now
                     self.told(f"waiting for its lock, held by {locked.holder}")
                 left = self.bind.lock_wait - (now - started)
-                self._sleep(min(left, random.uniform(*_POLL)))
+                self.sleep(min(left, random.uniform(*_POLL)))
 
-    def _sleep(self, seconds: float) -> None:
+    def sleep(self, seconds: float) -> None:
+        """Pause, and count it."""
         started = self.clock()
         self.pause(seconds)
         self.waited += self.clock() - started

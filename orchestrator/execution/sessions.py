@@ -107,6 +107,14 @@ class SessionStore:
         with self._guard:
             self._reached.add(server_identity(_kept_url(target)))
 
+    def beside(self, target: Target) -> Session | None:
+        """A session more, for looking on while one of the target's runs; its caller closes it. None
+        where the server has no room for it."""
+        try:
+            return open_session(_kept_url(target))
+        except SendError:
+            return None
+
     def given_up(self, target: Target, message: str) -> None:
         """The server of a target was waited for in vain: no other target waits for it as long."""
         server = server_identity(_kept_url(target))

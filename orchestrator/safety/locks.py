@@ -60,6 +60,13 @@ def lock_of(family: Family, database: str | None, schema: str | None, version_ta
     return Lock(family, int.from_bytes(digest[:8], "big", signed=True), digest.hex()[:48])
 
 
+def builds_lock() -> Lock:
+    """The lock of whoever runs a CONCURRENTLY statement in a PostgreSQL database: two of them wait
+    for each other's transactions, and on one table for ever."""
+    digest = sha256(b"orchestrator\0builds").digest()
+    return Lock("postgresql", int.from_bytes(digest[:8], "big", signed=True), digest.hex()[:48])
+
+
 def is_held(error: SendError, lock: Lock) -> bool:
     """Whether this is the failure of `Lock.take` because another session holds the lock."""
     if lock.family == "postgresql":

@@ -1,8 +1,11 @@
 """Compiled steps on PostgreSQL: a transactional revision is one round trip, with its guard, its
 version rows and, before the first and after the last, the target's lock.
 
+A step that is more than one transaction is journalled: each of its transactions together with a row
+that says how far it got, each statement that cannot be in one behind a row of its own.
+
 Enters: a session, steps as segments, and the version rows that are expected.  Leaves: the steps
-done, or ReplayFailed, Moved or Locked.
+done, or ReplayFailed, Moved, Locked or Dirty.
 """
 
 from __future__ import annotations
@@ -10,19 +13,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from orchestrator.execution.replay.entering import enter, failed, look_again
-from orchestrator.execution.replay.types import CompiledStep, Footing
+from orchestrator.execution.replay.halves import check_half, journal_in, lost_settings, texts_of
+from orchestrator.execution.replay.journalled_postgresql import send_step
+from orchestrator.execution.replay.passage import Passage
+from orchestrator.execution.replay.types import CompiledStep, Footing, Waits
 from orchestrator.fleet.sessions import PostgreSQLSession, SendError
-from orchestrator.planning.statements import (
-    Place,
-    create_version_table,
-    literal,
-    transactions,
-    version_statements,
-)
-from orchestrator.revisions.recording.transactions import Control, control
-from orchestrator.revisions.types import Segment
+from orchestrator.planning.statements import Place, create_version_table, literal
+from orchestrator.safety.journal import HalfApplied, text_literal
 from orchestrator.safety.locks import is_held
 from orchestrator.safety.passing import passing
+
+# PostgreSQL 18 manual, appendix A.
+_CANCELLED = "57014"  # query_canceled
+_DIVISION_BY_ZERO = "22012"
 
 
 def replay_postgresql(
@@ -30,93 +33,108 @@ def replay_postgresql(
     footing: Footing,
     steps: Sequence[CompiledStep],
     expected: tuple[str, ...],
+    waits: Waits,
     *,
     last: bool,
 ) -> None:
     """See `replay`."""
-    place = footing.place
-    parts = [
-        part
-        for step, segments in steps
-        for part in transactions(
-            segments, [_counted(change) for change in version_statements(place, step.changes)]
-        )
-    ]
-    parts = _joined(parts) if len(steps) > 1 else parts
-    # A table that is there stays as it is; one that is not is made with the first step.
-    guard = [*([] if expected else [create_version_table(place)]), _guard(place, expected)]
-    sent: list[str] = guard
-    kept = 0
+    half = _sent(session, footing, steps, expected, waits, None, last=last)
+    if half is None:
+        return
+    check_half(half, steps[0])
+    step, texts = steps[0][0], texts_of(steps[0])
+    waits.told(f"continues revision {step.revision} after statement {half.done} of {len(texts)}")
+    settings = lost_settings(half, texts)
     try:
-        if not parts or _alone(parts[0]):
-            _transaction(session, guard)
-        for number, part in enumerate(parts):
-            if _alone(part):
-                _one_by_one(session, part)
-            else:
-                sent = [*guard, *part.statements] if number == 0 else list(part.statements)
-                leaving = [footing.lock.give_back] if last and number == len(parts) - 1 else []
-                _transaction(session, sent, leaving)
-                session.standing = not leaving
-            kept += len(part.statements)
+        if settings:
+            session.batch(settings)
     except SendError as error:
-        kept += error.done
-        if session.lost or is_held(error, footing.lock):
-            raise failed(session, footing, error, error.statement, kept) from error
-        session.rollback()
-        enter(session, footing)
-        look_again(session, footing, expected, kept, error)
-        # What another try would meet says nothing of what this one met, and a statement that was
-        # cancelled must not start again.
-        if passing(error.error) is None and getattr(error.error, "pgcode", None) != _CANCELLED:
-            error.statement = error.statement or _culprit(session, sent)
-        raise failed(session, footing, error, error.statement, kept) from error
+        raise failed(session, footing, error, kept=half.done) from error
+    _sent(session, footing, steps, expected, waits, half, last=last)
 
 
-_CANCELLED = "57014"  # PostgreSQL 18 manual, appendix A: query_canceled
+def _sent(
+    session: PostgreSQLSession,
+    footing: Footing,
+    steps: Sequence[CompiledStep],
+    expected: tuple[str, ...],
+    waits: Waits,
+    half: HalfApplied | None,
+    *,
+    last: bool,
+) -> HalfApplied | None:
+    """Run the steps, the first one from where it was left. Gives what the journal says instead when
+    there is something in it that was not known: nothing was run then."""
+    place = footing.place
+    # A table that is there stays as it is; one that is not is made with the first step.
+    guard = [*([] if expected else [create_version_table(place)]), _guard(place, expected, half)]
+    passage = Passage(session, guard, half.done if half else 0)
+    try:
+        for number, step in enumerate(steps):
+            send_step(
+                session,
+                footing,
+                waits,
+                passage,
+                step,
+                half if number == 0 else None,
+                joined=len(steps) > 1,
+            )
+        passage.commit([footing.lock.give_back] if last else [])
+        session.standing = not last
+    except SendError as error:
+        return _refused(session, footing, expected, passage, half, error)
+    return None
 
 
-def _joined(parts: Sequence[Segment]) -> list[Segment]:
-    """Transactions that follow one another, as one."""
-    found: list[Segment] = []
-    for part in parts:
-        if found and found[-1].transactional and part.transactional:
-            found[-1] = Segment((*found[-1].statements, *part.statements))
-        else:
-            found.append(part)
-    return found
+def _refused(
+    session: PostgreSQLSession,
+    footing: Footing,
+    expected: tuple[str, ...],
+    passage: Passage,
+    half: HalfApplied | None,
+    error: SendError,
+) -> HalfApplied | None:
+    """Why the server refused: what the journal says, where the guard met it; raises the others."""
+    if session.lost or is_held(error, footing.lock):
+        raise failed(session, footing, error, error.statement, passage.kept) from error
+    code = getattr(error.error, "pgcode", None)
+    session.rollback()
+    enter(session, footing)
+    look_again(session, footing, expected, passage.kept, error)
+    if half is None and not passage.kept and code == _DIVISION_BY_ZERO:
+        try:
+            found = journal_in(session, footing)
+        except SendError as unread:
+            raise failed(session, footing, unread, unread.statement) from unread
+        if found is not None:
+            return found
+    # What another try would meet says nothing of what this one met, and a statement that was
+    # cancelled must not start again.
+    if passing(error.error) is None and code != _CANCELLED:
+        error.statement = error.statement or _culprit(session, passage.sent)
+    raise failed(session, footing, error, error.statement, passage.kept) from error
 
 
-def _alone(part: Segment) -> bool:
-    """Whether the statements are sent one by one, as the driver would: outside of transactions, or
-    where a text begins or ends transactions itself (op.execute("COMMIT"))."""
-    harmless = (Control.NONE, Control.SAVEPOINT, Control.RELEASE)
-    return not part.transactional or any(
-        control(text, "postgresql") not in harmless for text in part.statements
-    )
-
-
-def _guard(place: Place, expected: tuple[str, ...]) -> str:
-    """Fails, with a division by zero, unless the version table holds exactly these rows."""
+def _guard(place: Place, expected: tuple[str, ...], half: HalfApplied | None) -> str:
+    """Fails, with a division by zero, unless the version table holds exactly these rows and the
+    journal, where it is not known, none."""
     names = ", ".join(literal(revision) for revision in expected)
     right = f"count(*) = {len(expected)}"
     right += f" AND bool_and(version_num IN ({names}))" if expected else ""
+    right += "" if half else f" AND {_nothing_half_applied(place)}"
     return f"SELECT 1 / (SELECT ({right})::int FROM {place.versions})"
 
 
-def _counted(change: str) -> str:
-    """A change of one version row that fails, with a division by zero, when there is no such row:
-    somebody else has changed it since the guard."""
-    if change.startswith("INSERT"):
-        return change  # The primary key tells.
-    return f"WITH changed AS ({change} RETURNING 1) SELECT 1 / count(*) FROM changed"
-
-
-def _transaction(
-    session: PostgreSQLSession, statements: Sequence[str], leaving: Sequence[str] = ()
-) -> None:
-    """leaving: sent behind the COMMIT, in the same round trip."""
-    session.batch(["BEGIN", *statements, "COMMIT", *leaving])
+def _nothing_half_applied(place: Place) -> str:
+    """That there is no journal, or an empty one. A query cannot name a table that may be missing;
+    ts_stat runs one that is a text (PostgreSQL 18 manual, 12.4.4), so it is there to be asked."""
+    row = f"SELECT 'x'::pg_catalog.tsvector FROM {place.journal} LIMIT 1"
+    rows = f"SELECT count(*) FROM pg_catalog.ts_stat({text_literal('postgresql', row)})"
+    return (
+        f"CASE WHEN to_regclass({text_literal('postgresql', place.journal)}) IS NULL THEN true"
+        f" ELSE ({rows}) = 0 END"
+    )
 
 
 def _culprit(session: PostgreSQLSession, statements: Sequence[str]) -> str:
@@ -132,16 +150,3 @@ def _culprit(session: PostgreSQLSession, statements: Sequence[str]) -> str:
         if not session.lost:
             session.rollback()
     return ""
-
-
-def _one_by_one(session: PostgreSQLSession, part: Segment) -> None:
-    """Raises SendError, with the number of statements that stay done."""
-    controls = part.transactional
-    done = 0
-    try:
-        for text in ["BEGIN"] * controls + list(part.statements) + ["COMMIT"] * controls:
-            session.single(text)
-            done += 1
-    except SendError as error:
-        # Where the texts control transactions themselves, nobody can tell.
-        raise SendError(error.error, error.statement, 0 if controls else done) from error

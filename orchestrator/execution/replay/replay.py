@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from orchestrator.execution.replay.mysql import replay_mysql
 from orchestrator.execution.replay.postgresql import replay_postgresql
-from orchestrator.execution.replay.types import CompiledStep, Footing
+from orchestrator.execution.replay.types import CompiledStep, Footing, Waits
 from orchestrator.fleet.sessions import MySQLSession, PostgreSQLSession, Session
 
 
@@ -21,17 +21,19 @@ def replay(
     expected: tuple[str, ...],
     *,
     last: bool = False,
+    waits: Waits | None = None,
 ) -> None:
     """Run steps where the version table holds `expected`: each revision in its own transaction,
     or, with several, all in one where the server's DDL is transactional.
 
     last: nothing follows in this target, so that its lock can go back in the last round trip.
+    waits: how statements wait that cannot be in a transaction.
 
     Raises Moved when it holds something else (nothing was run then), Locked when another session
-    holds the target's lock (nothing was run either), and ReplayFailed.
+    holds the target's lock (nothing was run either), ReplayFailed, and Dirty.
     """
     if isinstance(session, PostgreSQLSession):
-        replay_postgresql(session, footing, steps, expected, last=last)
+        replay_postgresql(session, footing, steps, expected, waits or Waits(), last=last)
         return
     assert isinstance(session, MySQLSession)
     for number, step in enumerate(steps, start=1):

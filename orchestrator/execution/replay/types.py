@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from orchestrator.fleet.sessions import Session
 from orchestrator.planning.statements import Place
 from orchestrator.revisions.types import Segment, Step
 from orchestrator.safety.journal import HalfApplied
@@ -21,13 +23,35 @@ class Footing:
     """What a session stands on in a target.
 
     settings: the statements that set its session up. lock: the target's; every settings statement
-    comes before it. owner: whom the journal and the server name as its holder.
+    comes before it. owner: whom the journal and the server name as its holder. concurrent_timeout:
+    how long a PostgreSQL statement may take that waits for others by its nature, in seconds; 0: as
+    long as it likes.
     """
 
     place: Place
     lock: Lock
     owner: Owner
     settings: tuple[str, ...] = ()
+    concurrent_timeout: float = 0.0
+
+
+def _no_session() -> Session | None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """How a replay waits for others.
+
+    told: hears, for people, what is waited for, from any thread. stopping: whether the run was
+    asked to stop. pause: sleeps for so many seconds. beside: opens a second session to the same
+    database, for looking on, which its caller closes; None when there can be none.
+    """
+
+    told: Callable[[str], None] = lambda _words: None
+    stopping: Callable[[], bool] = lambda: False
+    pause: Callable[[float], None] = time.sleep
+    beside: Callable[[], Session | None] = _no_session
 
 
 class ReplayFailed(Exception):
