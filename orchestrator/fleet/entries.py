@@ -59,6 +59,8 @@ def entries_of(
 def _entry(row: Row, numbers: bool) -> TenantEntry | tuple[str, str]:
     """A row's entry, or what is wrong and what to do."""
     given = row.given
+    if isinstance(given, str) and given:
+        return TenantEntry(given, None, {}, row.where)  # Ten thousand of these are common.
     fields = dict(given) if isinstance(given, Mapping) else {"tenant": given}
     name = _name(fields.pop("tenant", None), numbers)
     if not isinstance(name, str) or not name:

@@ -169,6 +169,8 @@ def narrow(targets: Sequence[Target], selection: Selection) -> tuple[Target, ...
         tests.append(
             lambda target: all(target.labels.get(name) in values for name, values in wanted.items())
         )
+    if not tests:
+        return tuple(targets)
     return tuple(target for target in targets if all(test(target) for test in tests))
 
 
