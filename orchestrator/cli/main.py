@@ -36,6 +36,7 @@ VERBS = {
     "downgrade": "Bring targets back to a revision.",
     "stamp": "Set the revision of targets without running anything.",
     "runs": "The ledger: what ran, who ran it, and what became of every target.",
+    "repair": "What is known of half-applied targets, and the decision about them.",
     "lint": "Live revisions of each bind, and why they are live.",
     "check": "Everything that can be wrong before a deploy.",
 }

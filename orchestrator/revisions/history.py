@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from alembic.config import Config as AlembicConfig
-from alembic.runtime.migration import HeadMaintainer, RevisionStep, StampStep
+from alembic.runtime.migration import HeadMaintainer, MigrationStep, RevisionStep, StampStep
 from alembic.script import Script, ScriptDirectory
 from alembic.script.revision import RevisionError
 from alembic.util import CommandError
@@ -109,6 +109,18 @@ class History:
     def stamp(self, destination: Sequence[str]) -> MigrationsFunction:
         """The function that yields Alembic's stamp steps to a destination."""
         return lambda heads, _context: self.script._stamp_revs(tuple(destination), heads)
+
+    def one_step(self, revision: str, direction: Direction) -> MigrationsFunction:
+        """The function that yields the one step that takes a revision, or takes it back. The state
+        must be the one before it."""
+        make = (
+            MigrationStep.upgrade_from_script
+            if direction is Direction.UPGRADE
+            else MigrationStep.downgrade_from_script
+        )
+        return lambda _heads, _context: [
+            make(self.script.revision_map, self.script.get_revision(revision))
+        ]
 
     def path(self, state: Sequence[str], migrations: MigrationsFunction) -> tuple[Step, ...]:
         """The steps that `upgrade`, `downgrade` or `stamp` would take from a state.
