@@ -9,7 +9,10 @@ data and counters must be equal (tests/databases/dump.py).
 project.py: a project in a folder, and the programs that work on it.
 site.py: the databases that one road fills, and the comparison.
 history.py: revision files written by a test.
-generated.py: such files at random; values.py: what they put into columns.
+generated.py: such files at random; author.py: who writes them, author_of_*.py: by what operations;
+values.py: what they put into columns.
+public.py: histories that packages ship; public_rows.py: what fills their tables; walk.py: the way
+through one with stock Alembic.
 test_*.py: one kind of project, or one promise, each.
 
 Enters: the servers of tests/conftest.py.  Leaves: nothing; each file makes its own sites.
