@@ -50,10 +50,16 @@ def verbs() -> str:
 
 
 def _verb(name: str) -> Iterator[str]:
-    context = click.Context(cli)
-    command = cli.get_command(context, name)
+    command = cli.get_command(click.Context(cli), name)
     assert command is not None
-    yield f"## {name}\n"
+    yield from _section(name, command, "##")
+    if isinstance(command, click.Group):
+        for inner, one in command.commands.items():
+            yield from _section(f"{name} {inner}", one, "###")
+
+
+def _section(name: str, command: click.Command, heading: str) -> Iterator[str]:
+    yield f"{heading} {name}\n"
     yield f"{_plain(command.help)}\n"
     yield f"```\norchestrator {name} {' '.join(_usage(command))}\n```\n"
     own = [one for one in _options(command) if _flags(one) not in _selection_flags()]
