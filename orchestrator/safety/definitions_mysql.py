@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from typing import Literal
 
 from orchestrator.safety.definitions_words import Cursor, Word, parts, words
@@ -134,13 +134,14 @@ def _is_load_index(text: str) -> bool:
 def _assigned(text: str) -> frozenset[str]:
     """The user variables that a query assigns: SELECT ... INTO @x, @y; @x := 1."""
     found = list(words(text))
-    behind: Sequence[Word] = []
+    assigned = {one.text for one, mark in pairwise(found) if mark.is_word(":=")}
     for place, word in enumerate(found):
         if word.is_word("INTO"):
-            behind = found[place + 1 :]
-    into = {word.text for word in behind if word.kind == "variable"}
-    pairs = pairwise(found)
-    return frozenset(into | {one.text for one, mark in pairs if mark.is_word(":=")})
+            behind = takewhile(
+                lambda one: one.kind == "variable" or one.is_word(","), found[place + 1 :]
+            )
+            assigned |= {one.text for one in behind if one.kind == "variable"}
+    return frozenset(assigned)
 
 
 def _create(cursor: Cursor, _text: str) -> Reading:

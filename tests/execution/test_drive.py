@@ -58,11 +58,18 @@ def test_what_stays_done_is_said(tmp_path: Path, my_database: DatabaseFactory) -
     with driving(tmp_path) as context:
         outcome = driven(context, target_of(url), [bad])
         assert outcome.failure is not None
-        assert outcome.failure.todo == "2 statements stay done: the server commits DDL at once."
+        assert outcome.failure.todo == (
+            "2 statements stay done: the server commits DDL at once."
+            " The next run continues with statement 3."
+        )
+        rows(url, "DELETE FROM orchestrator_journal")
         bad = plan_step(step("r1", None, "CREATE TABLE two (id int)", "SELECT nothing"))
         outcome = driven(context, target_of(url), [bad])
     assert outcome.failure is not None
-    assert outcome.failure.todo == "1 statement stays done: the server commits DDL at once."
+    assert outcome.failure.todo == (
+        "1 statement stays done: the server commits DDL at once."
+        " The next run continues with statement 2."
+    )
 
 
 def test_a_target_that_moved_along_its_path_goes_on(
