@@ -16,6 +16,7 @@ from orchestrator.errors import OrchestratorError
 from orchestrator.execution.drive import footing_of
 from orchestrator.execution.repairing import Stopped
 from orchestrator.execution.replay.continuing_mysql import continued, settled
+from orchestrator.execution.replay.course import pieces_of
 from orchestrator.execution.replay.entering import current_rows, enter, failed, leave
 from orchestrator.execution.replay.halves import check_half
 from orchestrator.execution.replay.journalled_mysql import work_of
@@ -31,10 +32,10 @@ from orchestrator.fleet.sessions import MySQLSession, SendError, Session
 from orchestrator.planning.halfway import stopped_at
 from orchestrator.revisions.recordings import Compiled, Listener, Wanted, compile_cached
 from orchestrator.revisions.types import Step
-from orchestrator.safety.alone import alone, refused_inside
+from orchestrator.safety.alone import Alone, alone, refused_inside
 from orchestrator.safety.definitions_mysql import read
 from orchestrator.safety.definitions_now import THERE, definitions, kept
-from orchestrator.safety.evidence import BUILDING, INVALID, PENDING, judge, question
+from orchestrator.safety.evidence import BUILDING, INVALID, PENDING, Finding, judge, question
 from orchestrator.safety.journal import SHOWN, Entry, HalfApplied, half_applied, read_rows
 from orchestrator.safety.owners import Owner
 
@@ -182,8 +183,7 @@ def _with_evidence(session: Session, found: Examined, compiled: CompiledStep | N
 
 
 def _postgresql_now(session: Session, text: str) -> dict[str, str]:
-    query = question(alone(text) or refused_inside(text))
-    return {str(thing): str(what) for thing, what in session.rows(query)}
+    return {str(thing): str(what) for thing, what in session.rows(question(_alone(text)))}
 
 
 def _compared(
@@ -220,7 +220,7 @@ def _judged(session: Session, found: Examined, compiled: CompiledStep) -> Examin
         check_half(found.half, compiled)
     except Dirty as dirty:
         return replace(found, dirty=dirty.why, diff=dirty.diff)
-    return _postgresql(session, found)
+    return _postgresql(session, found, compiled)
 
 
 def _undecided(session: MySQLSession, found: Examined, compiled: CompiledStep) -> bool:
@@ -229,21 +229,29 @@ def _undecided(session: MySQLSession, found: Examined, compiled: CompiledStep) -
     return entry is not None and same and settled(session, work, entry).ran == "unknown"
 
 
-def _postgresql(session: Session, found: Examined) -> Examined:
+def _postgresql(session: Session, found: Examined, compiled: CompiledStep) -> Examined:
     half, entry = found.half, found.half.in_doubt
     total = len(found.statements)
     if entry is None:
         return replace(found, following=_goes_on(half.done + 1, total))
+    raw = [piece for piece in pieces_of(compiled[1]) if piece.way == "raw"]
     text = found.statements[entry.number - 1]
-    what = alone(text) or refused_inside(text)
-    finding = judge(what, entry.before, _postgresql_now(session, text))
+    finding = judge(_alone(text), entry.before, _postgresql_now(session, text))
+    if any(piece.first == entry.number for piece in raw):
+        finding = Finding(None, why="it begins and ends transactions itself")
     if finding.busy:
         return replace(found, following=f"waits: {finding.why}")
     if finding.ran is None:
-        why = f"statement {entry.number} of {total} was begun, and {finding.why}"
+        why = f"statement {entry.number} of {total} was begun: {finding.why}"
         return replace(found, dirty=why, undecided=True)
+    nothing = "" if found.evidence or finding.ran else "nothing in the database is of it"
+    why = finding.why or nothing
     goes_on = _goes_on(entry.number + finding.ran, total)
-    return replace(found, following=f"{goes_on} ({finding.why})" if finding.why else goes_on)
+    return replace(found, following=f"{goes_on} ({why})" if why else goes_on)
+
+
+def _alone(text: str) -> Alone:
+    return alone(text) or refused_inside(text)
 
 
 def _goes_on(first: int, total: int, instead: str = "") -> str:
