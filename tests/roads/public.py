@@ -40,13 +40,13 @@ class PublicHistory:
 
 
 HISTORIES = (
-    PublicHistory("argilla", "argilla_server/alembic", ("postgresql",)),
+    PublicHistory("argilla", "argilla_server/alembic", ("postgresql",), stride=3),
     PublicHistory("optuna", "optuna/storages/_rdb/alembic"),
     PublicHistory(
         "mlflow",
         "mlflow/store/db_migrations",
         initial="mlflow.store.tracking.dbmodels.initial_models:Base.metadata",
-        stride=6,
+        stride=10,
     ),
     PublicHistory("mlflow_auth", "mlflow/server/auth/db/migrations"),
 )

@@ -3,8 +3,9 @@
 Several tenants are walked by `orchestrator upgrade` and `downgrade`, and a database of its own by
 stock Alembic with a plain env.py: schema, version rows, data and counters are compared.  First from
 base to head and back in as few commands as the rows allow that are filled in on the way, then stop
-by stop: every revision of argilla, optuna and mlflow's second history, every sixth of mlflow's
-first.  At the ends, and after a failure, all tenants are compared, else one after the other.
+by stop: every revision of optuna and of mlflow's second history, every third of argilla, every
+tenth of mlflow's first.  At the ends, and after a failure, all tenants are compared, else one after
+the other.
 
 Where stock Alembic fails on a server, orchestrator fails there, with the same message, and leaves
 the same behind.
