@@ -37,6 +37,7 @@ VERBS = {
     "stamp": "Set the revision of targets without running anything.",
     "runs": "The ledger: what ran, who ran it, and what became of every target.",
     "repair": "What is known of half-applied targets, and the decision about them.",
+    "locks": "Who holds the locks of targets.",
     "lint": "Live revisions of each bind, and why they are live.",
     "check": "Everything that can be wrong before a deploy.",
 }

@@ -71,7 +71,7 @@ def failed(
 ) -> ReplayFailed | Locked:
     """The exception that tells a driver's error."""
     if is_held(error, footing.lock):
-        return Locked(holder_words(session, footing.lock))
+        return Locked(holder_words(session, footing.lock, _journal(footing)))
     return ReplayFailed(
         limit_words(error.error, session.limit) + driver_message(error.error),
         statement,
@@ -79,6 +79,11 @@ def failed(
         kept=kept,
         passing=passing(error.error, lost=session.lost),
     )
+
+
+def _journal(footing: Footing) -> str:
+    place = footing.place
+    return place.journal if place.flavour.family == "mysql" else ""
 
 
 def look_again(
