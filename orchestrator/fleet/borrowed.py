@@ -60,7 +60,8 @@ class BorrowedMySQL(MySQLSession):
 @contextmanager
 def borrowed(connection: Connection) -> Iterator[Session]:
     """The driver's connection as a Session, with any driver. Only its `rows`, `single` and
-    `plain_rows` serve; nothing that is read leaves a transaction open."""
+    `plain_rows` serve; nothing that is read leaves a transaction open. Raises SendError when it is
+    lost."""
     driver: Any = connection.connection.dbapi_connection
     error = connection.dialect.loaded_dbapi.Error
     if connection.dialect.name != "postgresql":
@@ -70,7 +71,10 @@ def borrowed(connection: Connection) -> Iterator[Session]:
             with suppress(error):
                 driver.rollback()
         return
-    before, driver.autocommit = driver.autocommit, True
+    try:
+        before, driver.autocommit = driver.autocommit, True
+    except error as lost:
+        raise SendError(lost) from lost
     try:
         yield _PostgreSQL(driver, error)
     finally:
