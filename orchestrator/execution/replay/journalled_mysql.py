@@ -58,9 +58,14 @@ def _work(revision: str, direction: str, texts: tuple[str, ...]) -> Work:
     return Work(revision, direction, texts, tuple(readings), source_of(texts))
 
 
+def inside(place: Place, table: str) -> str:
+    """A quoted table's name with its database, because a step may USE another one."""
+    return f"{place.quote(place.database)}.{table}" if place.database else table
+
+
 def journal_of(place: Place) -> str:
-    """The journal's name with its database, because a step may USE another one."""
-    return f"{place.quote(place.database)}.{place.journal}" if place.database else place.journal
+    """The journal's name with its database."""
+    return inside(place, place.journal)
 
 
 @dataclass

@@ -11,7 +11,7 @@ from contextlib import suppress
 
 from orchestrator.execution.replay.continuing_mysql import continued, journalled, tidied
 from orchestrator.execution.replay.entering import failed, look_again
-from orchestrator.execution.replay.journalled_mysql import Course, journal_of, work_of
+from orchestrator.execution.replay.journalled_mysql import Course, inside, journal_of, work_of
 from orchestrator.execution.replay.types import CompiledStep, Footing
 from orchestrator.fleet.sessions import MySQLSession, SendError
 from orchestrator.planning.statements import (
@@ -128,7 +128,7 @@ def _mysql_guard(place: Place, expected: tuple[str, ...], *, nothing_begun: bool
     begun = f" OR EXISTS (SELECT 1 FROM {journal_of(place)})" if nothing_begun else ""
     return (
         "SELECT (SELECT 1 UNION ALL SELECT 2 FROM DUAL"
-        f" WHERE (SELECT NOT ({held}) FROM {place.versions}){begun})"
+        f" WHERE (SELECT NOT ({held}) FROM {inside(place, place.versions)}){begun})"
     )
 
 
