@@ -81,7 +81,7 @@ def _server_engine(url: URL) -> Engine:
         url, poolclass=QueuePool, pool_size=1, pool_pre_ping=True, connect_args=_arguments(url)
     )
     if url.get_backend_name() == "postgresql":
-        event.listen(engine, "connect", _limit_postgresql)
+        event.listen(engine, "begin", _begin_postgresql)
     return engine
 
 
@@ -121,10 +121,9 @@ def _arguments(url: URL) -> dict[str, Any]:
     return given
 
 
-def _limit_postgresql(connection: Any, _record: Any) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(f"SET statement_timeout = '{WAIT_SECONDS}s'")
-    connection.commit()
+def _begin_postgresql(connection: Connection) -> None:
+    """For this transaction alone: behind a pooler, the session is somebody else's next."""
+    connection.exec_driver_sql(f"SET LOCAL statement_timeout = '{WAIT_SECONDS}s'")
 
 
 def _open_sqlite(connection: Any, _record: Any) -> None:
