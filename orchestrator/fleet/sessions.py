@@ -111,6 +111,8 @@ class PostgreSQLSession(Session):
     """psycopg2 outside transactions of its own: the texts bring BEGIN and COMMIT."""
 
     _entering = ""
+    journal_seen = False
+    """Whether the journal of the target that it stands in was found empty since `enter`."""
 
     def enter(
         self,
@@ -128,6 +130,7 @@ class PostgreSQLSession(Session):
         parts += also
         self._entering = "; ".join(parts) + (";\n" if parts else "")
         self._used = self.standing = True
+        self.journal_seen = False
 
     def leave(self, give_back: str) -> None:
         sent = self.standing and not self._entering

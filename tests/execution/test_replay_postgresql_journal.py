@@ -20,7 +20,7 @@ from orchestrator.execution.replay.entering import enter, leave
 from orchestrator.execution.replay.replay import replay
 from orchestrator.execution.replay.types import Dirty, Locked, Moved, ReplayFailed, Waits
 from orchestrator.fleet.sessions import Session, open_session
-from orchestrator.revisions.types import Direction
+from orchestrator.revisions.types import Direction, Segment
 from orchestrator.safety.locks import builds_lock
 from tests.cli.small import rows
 from tests.conftest import DatabaseFactory
@@ -216,12 +216,32 @@ def test_a_procedure_that_commits_is_dirty_in_doubt(pg_database: DatabaseFactory
     assert (versions(url), counts(url)) == (["b"], ["one", "p", "two"])
     url = pg_database()
     run(url, BEFORE, step("p", "a", PROCEDURE % "0"))
+    # The row says that it was begun, and not that it ended.
     last = len(sent) - sent[::-1].index("CALL p()")
     run_cut(url, [made], last, start=("p",))
     for _ in range(2):
         with pytest.raises(Dirty, match="statement 2 is in doubt: nothing in the database tells"):
             run_cut(url, [made], start=("p",))
     assert counts(url) == ["one", "p"]
+
+
+def test_what_is_known_to_be_done_is_not_in_doubt(pg_database: DatabaseFactory) -> None:
+    """A statement that fails behind one of which nothing tells whether it ran."""
+    url = pg_database()
+    run(url, BEFORE, step("p", "a", PROCEDURE % "0"))
+    cases: list[list[str | Segment]] = [
+        [alone("CALL p()", "VACUUM counted"), "SELECT * FROM later"],
+        [counted("p"), "END; BEGIN", "SELECT 1", alone("SELECT * FROM later")],
+    ]
+    for parts in cases:
+        rows(url, "DROP TABLE IF EXISTS later")
+        rows(url, "DELETE FROM counted")
+        made = step(f"b{len(parts)}", versions(url)[0], *parts)
+        with pytest.raises(ReplayFailed):
+            run_cut(url, [made], start=tuple(versions(url)))
+        rows(url, "CREATE TABLE later (id int)")
+        run_cut(url, [made], start=tuple(versions(url)))
+        assert counts(url) == ["p"]
 
 
 def test_a_procedure_that_does_not_commit_runs_once(pg_database: DatabaseFactory) -> None:
@@ -237,6 +257,17 @@ def test_a_procedure_that_does_not_commit_runs_once(pg_database: DatabaseFactory
         if versions(url) == ["p"]:
             run_cut(url, [made], start=("p",))
         assert (versions(url), counts(url)) == (["b"], ["p"])
+
+
+def test_a_text_that_can_be_run_nowhere_leaves_nothing(pg_database: DatabaseFactory) -> None:
+    """Several statements in one text are one transaction in the server."""
+    url = pg_database()
+    run(url, BEFORE)
+    with pytest.raises(ReplayFailed, match="cannot run inside a transaction block") as failed:
+        run_cut(url, [step("b", "a", alone("SELECT 1; " + UNIQUE))], start=("a",))
+    assert failed.value.statement == "SELECT 1; " + UNIQUE
+    assert journal(url) == []
+    assert failed.value.kept == 0
 
 
 def test_texts_that_end_transactions_in_disguise(pg_database: DatabaseFactory) -> None:
@@ -278,6 +309,51 @@ def test_a_temporary_table_is_gone_with_its_session(pg_database: DatabaseFactory
     rows(url, "DELETE FROM t")
     with pytest.raises(Dirty, match="kept, which it made, was temporary"):
         run_cut(url, [made], start=("a",))
+
+
+def test_a_half_applied_step_is_seen_behind_a_state_that_moved(
+    pg_database: DatabaseFactory,
+) -> None:
+    """Whoever looked at the version table first has not seen the journal yet."""
+    url = pg_database()
+    run(url, BEFORE)
+    with pytest.raises(ReplayFailed):
+        run_cut(url, [step("b", "a", counted("one"), alone(UNIQUE))], start=("a",))
+    path = [plan_step(BEFORE), plan_step(step("x", "a", "CREATE TABLE x (id int)"))]
+    with driving(Path()) as context:
+        outcome = driven(context, target_of(url), path)
+    assert outcome.failure is not None
+    assert outcome.failure.message.startswith("dirty: upgrade of revision b is half-applied")
+    assert rows(url, "SELECT to_regclass('x')") == [(None,)]
+
+
+def test_names_and_quotes_in_a_journal(pg_database: DatabaseFactory) -> None:
+    url = pg_database()
+    schema = """a"b\\c'd %s"""
+    quoted = schema.replace('"', '""')
+    rows(url, f'CREATE SCHEMA "{quoted}"')
+    target = replace(target_of(url, journal_table="J '\\"), tenant="x", schema=schema)
+    path = [
+        plan_step(step("a", None, "CREATE TABLE t (id int, note text)")),
+        plan_step(
+            step(
+                "b",
+                "a",
+                "INSERT INTO t VALUES (1, 'it''s %s \\ é')",
+                alone(UNIQUE, "INSERT INTO later VALUES (1, '-- ; ')", "SELECT 2"),
+            )
+        ),
+    ]
+    with driving(Path()) as context:
+        failed = driven(context, target, path)
+        assert failed.failure is not None
+        assert "does not exist" in failed.failure.message
+        assert failed.failure.todo.startswith("2 statements stay done: they were committed")
+        rows(url, f'CREATE TABLE "{quoted}".later (id int, note text)')
+        done = driven(context, target, path[1:], ("a",))
+    assert done.result == "done", done.failure
+    assert rows(url, f'SELECT count(*) FROM "{quoted}".t') == [(1,)]
+    assert rows(url, f'SELECT note FROM "{quoted}".later') == [("-- ; ",)]
 
 
 def test_an_empty_journal_costs_no_round_trip(pg_database: DatabaseFactory) -> None:

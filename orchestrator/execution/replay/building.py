@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from orchestrator.execution.replay.types import Footing, Locked, Waits
 from orchestrator.execution.replay.watching import watched
 from orchestrator.fleet.sessions import PostgreSQLSession, SendError
-from orchestrator.safety.alone import Alone
+from orchestrator.safety.alone import REFUSED_INSIDE, Alone
 from orchestrator.safety.evidence import Finding, answers, judge
 from orchestrator.safety.holders import holder_words
 from orchestrator.safety.locks import builds_lock
@@ -43,12 +43,24 @@ class Unclear(Exception):
 @dataclass(frozen=True, slots=True)
 class Building:
     """A statement that cannot be in a transaction. before: what the catalogue said before it was
-    begun; None when it was not begun yet. undone: sent when it failed and nothing of it is left."""
+    begun; None when it was not begun yet. done: sent when it is done. undone: sent when it failed
+    and nothing of it is left."""
 
     text: str
     alone: Alone
     before: Mapping[str, str] | None
+    done: str
     undone: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """A session's turn. pid: its process. now: what the catalogue says. parting: what is sent at
+    its end."""
+
+    pid: int
+    now: Mapping[str, str]
+    parting: list[str]
 
 
 def prepared(footing: Footing, alone: Alone) -> list[str]:
@@ -84,34 +96,35 @@ def build(
     Raises SendError, Locked when the run is stopped while another session builds, and Unclear.
     """
     alone, begun = building.alone, building.before is not None
-    with _turn(session, waits, alone, looked) as (pid, now):
-        found = judge(alone, now if building.before is None else building.before, now)
+    with _turn(session, waits, alone, looked) as turn:
+        before = turn.now if building.before is None else building.before
+        found = judge(alone, before, turn.now)
         if begun and found.ran is None:
             raise Unclear(found.why)
         if found.first:
             waits.told(found.why)
         for text in found.first:
-            with watched(waits, pid, text):
+            with watched(waits, turn.pid, text):
                 session.single(text)
-        if found.ran:
-            return
         try:
-            with watched(waits, pid, building.text):
-                session.single(building.text)
-        except SendError:
-            before = now if building.before is None else building.before
-            _clear_up(session, waits, building, before)
+            if not found.ran:
+                with watched(waits, turn.pid, building.text):
+                    session.single(building.text)
+            turn.parting.append(building.done)
+        except SendError as error:
+            _clear_up(session, waits, building, before, error)
             raise
 
 
 @contextmanager
 def _turn(
     session: PostgreSQLSession, waits: Waits, alone: Alone, looked: Sequence[object]
-) -> Iterator[tuple[int, dict[str, str]]]:
+) -> Iterator[_Turn]:
     """This session's turn to run such a statement: from when nobody else does."""
     got, pid, told = looked
     started = told_at = time.monotonic()
     wait = _FIRST_POLL
+    parting: list[str] = []
     try:
         while True:
             now = json.loads(str(told))
@@ -128,11 +141,12 @@ def _turn(
             wait = min(_SLOWEST, wait * _SLOWER)
             got = got or session.rows(f"SELECT pg_try_advisory_lock({builds_lock().number})")[0][0]
             told = session.rows(f"SELECT {answers(alone)}")[0][0]
-        yield int(str(pid)), now
+        yield _Turn(int(str(pid)), now, parting)
     finally:
-        if alone.concurrent and not session.lost:
+        parting += [_given_back(held=bool(got))] if alone.concurrent else []
+        if parting and not session.lost:
             with suppress(SendError):
-                session.rows(_given_back(held=bool(got)))
+                session.batch(parting)
 
 
 def _given_back(*, held: bool) -> str:
@@ -145,7 +159,11 @@ def _given_back(*, held: bool) -> str:
 
 
 def _clear_up(
-    session: PostgreSQLSession, waits: Waits, building: Building, before: Mapping[str, str]
+    session: PostgreSQLSession,
+    waits: Waits,
+    building: Building,
+    before: Mapping[str, str],
+    error: SendError,
 ) -> None:
     """After a failure: drop what it left behind and say in the journal that it did nothing. Where
     that does not go well, the next attempt does it. Not when the run is stopped: what was cancelled
@@ -160,7 +178,9 @@ def _clear_up(
             session.single(text)
         if found.first:
             found = _finding(session, building.alone, before)
-        if found.ran is False:
+        # A text that is refused for where it stands has not begun to do anything.
+        misplaced = getattr(error.error, "pgcode", None) == REFUSED_INSIDE[0]
+        if found.ran is False or misplaced:
             session.single(building.undone)
 
 

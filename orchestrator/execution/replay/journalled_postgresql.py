@@ -133,7 +133,7 @@ class _Begun:
         if before is None:
             self.passage.add([self._row(number, "alone", text, answers(what))])
         undone = clear(table) if number == 1 else decide(table, number, done=False)
-        building = Building(text, what, before, undone)
+        building = Building(text, what, before, decide(table, number, done=True), undone)
         looked = self.passage.commit_and_ask(prepared(self.footing, what))
         try:
             build(self.session, self.footing, self.waits, building, looked)
@@ -156,6 +156,10 @@ class _Begun:
                 done += 1
             if piece.opened:
                 self.session.single("COMMIT")
+            self.session.single(
+                f"UPDATE {table} SET kind = 'data', number = {piece.end}"
+                f" WHERE number = {piece.first}"
+            )
         except SendError:
             tried = piece.statements[: done + (not piece.opened)]
             whole = piece.opened and all(plain_control(one) is Control.NONE for one in tried)

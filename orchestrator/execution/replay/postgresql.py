@@ -67,7 +67,9 @@ def _sent(
     there is something in it that was not known: nothing was run then."""
     place = footing.place
     # A table that is there stays as it is; one that is not is made with the first step.
-    guard = [*([] if expected else [create_version_table(place)]), _guard(place, expected, half)]
+    unseen = half is None and not session.journal_seen
+    guard = [*([] if expected else [create_version_table(place)]), _guard(place, expected)]
+    guard += [_nothing_half_applied(place)] if unseen else []
     passage = Passage(session, guard, half.done if half else 0)
     try:
         for number, step in enumerate(steps):
@@ -81,7 +83,7 @@ def _sent(
                 joined=len(steps) > 1,
             )
         passage.commit([footing.lock.give_back] if last else [])
-        session.standing = not last
+        session.standing, session.journal_seen = not last, True
     except SendError as error:
         return _refused(session, footing, expected, passage, half, error)
     return None
@@ -116,24 +118,23 @@ def _refused(
     raise failed(session, footing, error, error.statement, passage.kept) from error
 
 
-def _guard(place: Place, expected: tuple[str, ...], half: HalfApplied | None) -> str:
-    """Fails, with a division by zero, unless the version table holds exactly these rows and the
-    journal, where it is not known, none."""
+def _guard(place: Place, expected: tuple[str, ...]) -> str:
+    """Fails, with a division by zero, unless the version table holds exactly these rows."""
     names = ", ".join(literal(revision) for revision in expected)
     right = f"count(*) = {len(expected)}"
     right += f" AND bool_and(version_num IN ({names}))" if expected else ""
-    right += "" if half else f" AND {_nothing_half_applied(place)}"
     return f"SELECT 1 / (SELECT ({right})::int FROM {place.versions})"
 
 
 def _nothing_half_applied(place: Place) -> str:
-    """That there is no journal, or an empty one. A query cannot name a table that may be missing;
-    ts_stat runs one that is a text (PostgreSQL 18 manual, 12.4.4), so it is there to be asked."""
+    """Fails, with a division by zero, unless there is no journal, or an empty one. A query cannot
+    name a table that may be missing; ts_stat runs one that is a text, so it may be missing there
+    (PostgreSQL 18 manual, 12.4.4 "Gathering Document Statistics")."""
     row = f"SELECT 'x'::pg_catalog.tsvector FROM {place.journal} LIMIT 1"
     rows = f"SELECT count(*) FROM pg_catalog.ts_stat({text_literal('postgresql', row)})"
     return (
-        f"CASE WHEN to_regclass({text_literal('postgresql', place.journal)}) IS NULL THEN true"
-        f" ELSE ({rows}) = 0 END"
+        f"SELECT 1 / CASE WHEN to_regclass({text_literal('postgresql', place.journal)}) IS NULL"
+        f" THEN 1 ELSE (({rows}) = 0)::int END"
     )
 
 
