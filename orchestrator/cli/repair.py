@@ -181,16 +181,18 @@ def _lines(one: Examined) -> Iterator[str]:
         return
     yield from _statements(one)
     yield from _evidence(one)
+    how = "You may all the same,"
     if one.fault:
         yield f"    The database could not be asked: {one.fault}"
     elif one.dirty:
         yield f"    dirty:     {one.dirty}"
         yield from (f"        {line}" for line in one.diff)
         yield "    The next run refuses it: a decision is needed."
+        how = "Decide,"
     else:
         what = "upgrade" if half.direction == "upgrade" else "downgrade"
-        yield f"    The next {what} {one.following}."
-    yield "    Decide, with `orchestrator repair " + target.options + "` and one of:"
+        yield f"    The next {what} {one.following}. Nothing has to be decided."
+    yield f"    {how} with `orchestrator repair " + target.options + "` and one of:"
     for decision, words in CONSEQUENCES.items():
         yield f"        --{decision:<14} {words}"
     if half.in_doubt is not None:

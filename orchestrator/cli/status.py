@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
 
 import click
 
@@ -13,16 +13,21 @@ from orchestrator.cli.output import print_json, revisions, say
 from orchestrator.cli.targets import describe, describe_unknown, waiting
 from orchestrator.errors import HistoryError
 from orchestrator.execution.project import Project
-from orchestrator.fleet.state import read_states
+from orchestrator.fleet.state import FleetState, read_fleet
 from orchestrator.fleet.targets import Selection, find_targets
 from orchestrator.fleet.types import State, Target, UnknownTenants
 from orchestrator.planning.halfway import half_of, half_words, obstacle
 from orchestrator.revisions.history import History
+from orchestrator.revisions.recordings import Listener
 from orchestrator.revisions.types import Step
 from orchestrator.safety.journal import HalfApplied
+from orchestrator.safety.owners import Owner
 
 LARGE = 50
 """A fleet larger than this is shown by cohort."""
+
+EXAMINED = 20
+"""Up to so many half-applied targets are looked at one by one, to tell those that are dirty."""
 
 _WIDTH = 100
 _COHORTS = 12
@@ -58,6 +63,7 @@ class Standing:
             "unknown": f"{known} (unknown: {self.detail})",
             "no-version-table": f"no version table ({self.behind} behind)",
             "half-applied": f"{known}, half-applied: {self.detail}",
+            "dirty": f"{known}, dirty: {self.detail}",
         }
         words = said.get(self.kind) or self.kind + (f": {self.detail}" if self.detail else "")
         return f"{words}; {self.blind}" if self.blind else words
@@ -124,14 +130,17 @@ def standings(
 def command(
     project: Project, selection: Selection, allow_empty: bool, as_json: bool, exit_code: bool
 ) -> int:
-    """Show where every target stands: at head, behind, half-applied, unknown, missing, denied.
+    """Show where every target stands: at head, behind, half-applied, dirty, unknown, missing.
 
     Without a selection it shows the whole fleet; more than 50 targets are grouped by their state.
     """
     fleet = find_targets(project.config, selection, allow_empty=allow_empty)
     binds = list(dict.fromkeys(target.bind.name for target in fleet.targets))
     project.config.require(binds=binds)
-    found = standings(fleet.targets, read_states(fleet.targets), project.histories(binds))
+    told, histories = read_fleet(fleet.targets), project.histories(binds)
+    found = standings(fleet.targets, told.states, histories)
+    if 0 < sum(one.half is not None for one in found) <= EXAMINED:
+        found = _examined(project, found, told, histories)
     if as_json:
         unknown = [describe_unknown(one) | _NO_STATE for one in fleet.unknown]
         print_json([*map(_as_json, found), *unknown])
@@ -139,6 +148,32 @@ def command(
         _print(found, fleet.unknown)
     at_head = all(one.kind == "head" and not one.blind for one in found) and not fleet.unknown
     return int(exit_code and not at_head)
+
+
+def _examined(
+    project: Project, found: list[Standing], told: FleetState, histories: Mapping[str, History]
+) -> list[Standing]:
+    """The same, with what the databases of half-applied targets say of them."""
+    # Few fleets have any, and start-up is short of time.
+    from orchestrator.execution.examining import Examiner
+    from orchestrator.execution.repairing import stopped_among
+    from orchestrator.execution.sessions import SessionStore
+
+    stopped = stopped_among([one.target for one in found], told, histories)
+    with closing(SessionStore()) as sessions:
+        examiner = Examiner(project.config, sessions, Owner.here(), Listener())
+        known = {one.target.id: examiner.examine(one) for one in stopped}
+    exact = []
+    for one in found:
+        seen = known.get(one.target.id)
+        if seen is not None and seen.busy:
+            words = f"{half_words(one.half or seen.half)}, or runs now: locked by {seen.busy}"
+            one = replace(one, detail=words)
+        elif seen is not None and seen.dirty:
+            words = f"{half_words(seen.half)}: {seen.dirty}; see `orchestrator repair`"
+            one = replace(one, kind="dirty", detail=words, half=seen.half)
+        exact.append(one)
+    return exact
 
 
 _NO_STATE: dict[str, object] = {"status": "tenants-unknown", "revisions": [], "behind": 0}
@@ -224,7 +259,7 @@ def _cohort_words(cohort: Sequence[Standing]) -> str:
         return f"{count} at {known} ({f'{heads} heads, ' if heads > 1 else ''}{_behind(one)})"
     if one.kind in ("head", "unknown"):
         return f"{count} at {one.words}"
-    if one.kind == "half-applied":
+    if one.kind in ("half-applied", "dirty"):
         return f"{count} at {one.words} ({_names(cohort)})"
     if one.kind == "missing":
         return f"{count} missing ({_names(cohort)})"

@@ -8,7 +8,7 @@ or settled.  Nothing of a revision is run here.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -24,7 +24,7 @@ from orchestrator.execution.replay.types import Footing, Locked, ReplayFailed
 from orchestrator.execution.sessions import SessionStore
 from orchestrator.execution.types import Failure, Outcome
 from orchestrator.fleet.sessions import PostgreSQLSession, SendError, Session
-from orchestrator.fleet.state import read_fleet
+from orchestrator.fleet.state import FleetState, read_fleet
 from orchestrator.fleet.targets import Selection, find_targets
 from orchestrator.fleet.types import State, Target, UnknownTenants
 from orchestrator.planning.cohorts import Flavours
@@ -103,17 +103,22 @@ def stopped_targets(
     binds = list(dict.fromkeys(target.bind.name for target in found.targets))
     project.config.require(binds=binds)
     fleet = read_fleet(found.targets)
+    if not any(state.journal for state in fleet.states):
+        return (), found.unknown
+    return stopped_among(found.targets, fleet, project.histories(binds)), found.unknown
+
+
+def stopped_among(
+    targets: Sequence[Target], fleet: FleetState, histories: Mapping[str, History]
+) -> tuple[Stopped, ...]:
+    """Those of these targets that are half-applied."""
     flavours = Flavours(fleet.flavours)
-    histories: dict[str, History] = {}
     stopped = []
-    for target, state in zip(found.targets, fleet.states, strict=True):
+    for target, state in zip(targets, fleet.states, strict=True):
         half, known = half_of(state), flavours.of(target)
-        if half is None or known is None:
-            continue
-        if not histories:
-            histories.update(project.histories(binds))
-        stopped.append(Stopped(target, *known, state, half, histories[target.bind.name]))
-    return tuple(stopped), found.unknown
+        if half is not None and known is not None:
+            stopped.append(Stopped(target, *known, state, half, histories[target.bind.name]))
+    return tuple(stopped)
 
 
 class _Refused(Exception):

@@ -227,10 +227,15 @@ def _unseen(connection: Connection, place: Place) -> State:
     return State("no-version-table")
 
 
-def read_rows(connection: Connection, found: Sequence[Found]) -> States:
-    """What these version tables and journals hold, in one statement, so that both are of the same
-    moment; a failing batch is halved."""
-    selects = " UNION ALL ".join(query for one in found for query in _queries(connection, one))
+def read_rows(connection: Connection, found: Sequence[Found], *, whole: bool = False) -> States:
+    """What these version tables and journals hold, in one statement; a failing batch is halved.
+
+    whole: read what is in the journals. Most are empty: the few that are not are read together with
+    their version tables once more, so that both are of the same moment.
+    """
+    selects = " UNION ALL ".join(
+        query for one in found for query in _queries(connection, one, whole=whole)
+    )
     if not selects:
         return {one.index: _state(one, {}, {}) for one in found}
     # In one text with its SELECT it ends with it: a pooler may lend the session to others.
@@ -245,20 +250,23 @@ def read_rows(connection: Connection, found: Sequence[Found]) -> States:
         if len(found) == 1:
             return {found[0].index: _alone(connection, found[0], first_line(error))}
         half = len(found) // 2
-        return {**read_rows(connection, found[:half]), **read_rows(connection, found[half:])}
+        first, rest = found[:half], found[half:]
+        return read_rows(connection, first, whole=whole) | read_rows(connection, rest, whole=whole)
     revisions: dict[int, tuple[str, ...]] = {}
-    journals: dict[int, list[JournalRow]] = {}
+    journals: dict[int, list[str]] = {}
     for place, value in rows:
         if value is None:
             continue
         if place < 0:
-            journals.setdefault(~place, []).append(tuple(json.loads(value)))
+            journals.setdefault(~place, []).append(value)
         else:
             revisions[place] = (*revisions.get(place, ()), str(value))
-    return {one.index: _state(one, revisions, journals) for one in found}
+    states = {one.index: _state(one, revisions, journals if whole else {}) for one in found}
+    begun = [one for one in found if one.index in journals and not whole]
+    return states | (read_rows(connection, begun, whole=True) if begun else {})
 
 
-def _queries(connection: Connection, one: Found) -> Iterator[str]:
+def _queries(connection: Connection, one: Found, *, whole: bool) -> Iterator[str]:
     """The rows of a version table, under the target's index, and of its journal, under that
     number's complement. A journal may be as long as a step: its first row and its last tell all."""
     postgresql = connection.dialect.name == "postgresql"
@@ -270,10 +278,11 @@ def _queries(connection: Connection, one: Found) -> Iterator[str]:
         name = _name(connection, one.journal)
         columns = ", ".join(JOURNAL_COLUMNS)
         row = f"json_build_array({columns})::text" if postgresql else f"JSON_ARRAY({columns})"
-        yield (
-            f"SELECT {~one.index} AS place, {value.format(row)} FROM {name}"
-            f" WHERE number IN (0, (SELECT max(number) FROM {name}))"
-        )
+        if whole:
+            ends = f" WHERE number IN (0, (SELECT max(number) FROM {name}))"
+            yield f"SELECT {~one.index} AS place, {value.format(row)} FROM {name}{ends}"
+        else:
+            yield f"SELECT {~one.index} AS place, {value.format('revision')} FROM {name}"
 
 
 def _alone(connection: Connection, one: Found, fault: str) -> State:
@@ -290,10 +299,11 @@ def _alone(connection: Connection, one: Found, fault: str) -> State:
 def _state(
     one: Found,
     revisions: Mapping[int, tuple[str, ...]],
-    journals: Mapping[int, list[JournalRow]],
+    journals: Mapping[int, Sequence[str]],
 ) -> State:
     known = _known(revisions.get(one.index, ()), versioned=one.versions is not None)
-    journal = sorted(journals.get(one.index, ()), key=lambda row: row[2])
+    rows: Iterator[JournalRow] = (tuple(json.loads(row)) for row in journals.get(one.index, ()))
+    journal = sorted(rows, key=lambda row: row[2])
     if not journal and not one.detail:
         return known
     return replace(known, detail=one.detail, journal=tuple(journal))

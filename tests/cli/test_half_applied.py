@@ -6,11 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import make_url
+from sqlalchemy import URL, create_engine, make_url
 
 from orchestrator.cli.status import by_cohort, standings
+from orchestrator.config.load import load_config
 from orchestrator.fleet.state import FleetState
+from orchestrator.fleet.targets import Selection, find_targets
 from orchestrator.fleet.types import State
+from orchestrator.safety.locks import lock_of
 from tests.cli.small import SmallProject, rows, shown, small_project
 from tests.conftest import DatabaseFactory
 from tests.execution.halfway import stop_half_way
@@ -67,19 +70,19 @@ binds:
     assert upgraded.code == 0, upgraded.all
     body = "\n".join(f"op.execute('{text}')" for text in STATEMENTS)
     project.revision("shop", "r2", body, after="r1", down="op.execute('DROP TABLE a, b, c')")
-    stop_half_way(url, "r2", STATEMENTS, 2, table="acme.orchestrator_journal")
+    stop_half_way(url, "r2", STATEMENTS, 2, kind="data", table="acme.orchestrator_journal")
     return project
 
 
 def test_every_verb_tells_it(shop: SmallProject) -> None:
     status = shop.run("status", "--exit-code")
     assert status.code == 1, status.all
-    words = "r1, half-applied: upgrade of r2 stopped in statement 2 of 3; the next upgrade"
+    words = "r1, half-applied: upgrade of r2 stopped behind statement 2 of 3; the next upgrade"
     assert words in status.out.splitlines()[0]
     told = shop.run("status", "--json").json()
     assert [one["status"] for one in told] == ["half-applied", "behind"]
-    assert told[0]["half_applied"]["in_doubt"] == {"number": 2, "statement": STATEMENTS[1]}
-    assert told[0]["half_applied"]["done"] == 1
+    assert told[0]["half_applied"]["in_doubt"] is None
+    assert told[0]["half_applied"]["done"] == 2
     assert told[1]["half_applied"] is None
 
     plan = shop.run("plan")
@@ -102,14 +105,36 @@ def test_every_verb_tells_it(shop: SmallProject) -> None:
     assert "globex" not in checked.err
 
 
+def test_status_looks_whether_it_can_be_continued(shop: SmallProject) -> None:
+    url = database_of(shop)
+    rows(url, "UPDATE acme.orchestrator_journal SET kind = 'ddl' WHERE number = 2")
+    told = shop.run("status", "--json").json()
+    assert told[0]["status"] == "dirty"
+    assert told[0]["half_applied"]["in_doubt"] == {"number": 2, "statement": STATEMENTS[1]}
+    said = shop.run("status").out.splitlines()[0]
+    assert said.startswith("shop/acme    r1, dirty: upgrade of r2 stopped in statement 2 of 3: ")
+    assert said.endswith("; see `orchestrator repair`")
+    engine = create_engine(url)
+    target = find_targets(load_config(shop.root / "databases.yaml"), Selection()).targets[0]
+    lock = lock_of("postgresql", None, target.schema, "alembic_version")
+    with engine.connect() as connection:
+        connection.exec_driver_sql(lock.take)
+        said = shop.run("status").out.splitlines()[0]
+    engine.dispose()
+    assert "half-applied: upgrade of r2 stopped in statement 2 of 3, or runs now: locked by" in said
+
+
+def database_of(project: SmallProject) -> URL:
+    text = (project.root / "databases.yaml").read_text()
+    return make_url(next(line for line in text.splitlines() if "url:" in line).split('"')[1])
+
+
 def test_a_journal_that_nobody_may_read_is_not_at_head(
     shop: SmallProject,
 ) -> None:
     (shop.root / "migrations/versions/shop/r2.py").unlink()
-    text = (shop.root / "databases.yaml").read_text()
     assert shop.run("status", "--exit-code", "--tenant", "globex").code == 0
-    url = next(line for line in text.splitlines() if "url:" in line).split('"')[1]
-    rows(make_url(url), "CREATE TABLE globex.orchestrator_journal (other int)")
+    rows(database_of(shop), "CREATE TABLE globex.orchestrator_journal (other int)")
     told = shop.run("status", "--exit-code", "--tenant", "globex")
     assert told.code == 1, told.all
     assert "r1 (head); the journal orchestrator_journal cannot be read" in told.out
