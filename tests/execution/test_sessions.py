@@ -7,11 +7,12 @@ import time
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import URL
+from sqlalchemy import URL, make_url
 
 from orchestrator.errors import DatabaseError
 from orchestrator.execution.replay.entering import enter
-from orchestrator.execution.sessions import SessionStore
+from orchestrator.execution.replay.types import ReplayFailed
+from orchestrator.execution.sessions import LOOK_AGAIN, SessionStore
 from orchestrator.fleet.sessions import SendError
 from tests.cli.small import rows
 from tests.conftest import DatabaseFactory
@@ -106,3 +107,44 @@ def test_a_server_that_refuses(pg_database: DatabaseFactory) -> None:
         pass
     assert "target main" in str(refused.value)
     assert "geheim" not in str(refused.value)
+
+
+def test_a_server_that_was_given_up_is_looked_for_now_and_then() -> None:
+    """Every target looks for a server that may come back; of one that was given up, one in a
+    while, and the others hear at once what it said last."""
+    now = 0.0
+    store = SessionStore(clock=lambda: now)
+    target = target_of(make_url("postgresql+psycopg2://u@127.0.0.1:1/x"))
+
+    def refused(kind: type[Exception]) -> str:
+        with pytest.raises(kind) as said, store.lend(target):
+            pass
+        return str(said.value)
+
+    assert "refused" in refused(DatabaseError)
+    store.reached(target)
+    assert "refused" in refused(ReplayFailed)
+    assert "refused" in refused(ReplayFailed)
+    store.given_up(target, "the server is gone")
+    assert "the server is gone" in refused(DatabaseError)
+    now = LOOK_AGAIN - 1
+    assert "the server is gone" in refused(DatabaseError)
+    now = LOOK_AGAIN
+    assert "refused" in refused(DatabaseError)
+    store.close()
+
+
+def test_a_server_that_was_given_up_and_came_back(any_database: DatabaseFactory) -> None:
+    now = 0.0
+    store = SessionStore(clock=lambda: now)
+    target = target_of(any_database())
+    store.given_up(target, "the server is gone")
+    with pytest.raises(DatabaseError), store.lend(target):
+        pass
+    now = LOOK_AGAIN
+    with store.lend(target) as session:
+        assert session.rows("SELECT 1") == [(1,)]
+    now = LOOK_AGAIN + 0.1
+    with store.lend(target) as one, store.lend(target) as other:
+        assert one is not other
+    store.close()
