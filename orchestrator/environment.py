@@ -15,6 +15,7 @@ import configparser
 import logging.config
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,16 +23,18 @@ from typing import Any
 from alembic import context
 from alembic.runtime.environment import EnvironmentContext
 from alembic.util import CommandError
-from sqlalchemy.engine import URL
+from sqlalchemy.engine import URL, Connection
 
 from orchestrator.config import Bind
 from orchestrator.config.load import find_config, load_config
-from orchestrator.errors import OrchestratorError, Problem, UsageError
+from orchestrator.errors import DatabaseError, OrchestratorError, Problem, UsageError
 from orchestrator.execution.apply import ensure_version_table
 from orchestrator.execution.comparison import neighbours
+from orchestrator.execution.poolers import Poolers
 from orchestrator.execution.project import Project
 from orchestrator.execution.provision import ensure_exists
 from orchestrator.execution.scripting import record_paths, script_flavours, target_script
+from orchestrator.execution.stock_lock import locked
 from orchestrator.fleet.engines import connect
 from orchestrator.fleet.targets import Selection, all_targets, select_targets, unknown_bind
 from orchestrator.fleet.types import Target
@@ -114,6 +117,11 @@ class _Command:
         return self.name in ("upgrade", "stamp", "ensure_version")
 
     @property
+    def changes_targets(self) -> bool:
+        """Whether it moves a target from one state to another, so that nobody else may."""
+        return self.name in ("upgrade", "downgrade", "stamp")
+
+    @property
     def compares(self) -> bool:
         """Whether it looks at the tables that stand in a target."""
         return self.name in ("revision", "check")
@@ -149,6 +157,7 @@ class _Stock:
     def __init__(self, project: Project, command: _Command) -> None:
         self.project = project
         self.command = command
+        self._poolers = Poolers()
 
     def run(self) -> None:
         """Refuse what cannot be done, then do it bind by bind."""
@@ -256,12 +265,21 @@ class _Stock:
             options["process_revision_directives"] = _no_empty_file(
                 options.get("process_revision_directives"), target.bind.name, self.command.name
             )
-        with connect(target) as connection:
+        with connect(target) as connection, self._alone(connection, target):
             if self.command.writes_tables:
                 ensure_version_table(connection, target.bind, target.schema)
             self._configure(connection=connection, **options)
             with context.begin_transaction():
                 context.run_migrations()
+
+    def _alone(self, connection: Connection, target: Target) -> AbstractContextManager[None]:
+        """The target's lock, for a command that changes it. Raises DatabaseError."""
+        if not self.command.changes_targets:
+            return nullcontext()
+        refused = self._poolers.refused([target])
+        if refused:
+            raise DatabaseError(refused[target.id])
+        return locked(connection, target)
 
     def _write_scripts(self, work: Sequence[tuple[Bind, Sequence[Target]]]) -> None:
         """--sql: the same scripts that orchestrator's own verbs write.

@@ -6,12 +6,16 @@ would do: take the lock, look at what is there, and go on from it.
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection as Line
+from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +36,7 @@ from orchestrator.fleet.engines import driver_message
 from orchestrator.fleet.kept import KeptConnections
 from orchestrator.fleet.sessions import SendError
 from orchestrator.fleet.types import Target
+from orchestrator.planning.halfway import halted
 from orchestrator.revisions.types import Direction
 from orchestrator.safety.holders import holder_words
 from orchestrator.safety.journal import HalfApplied
@@ -77,6 +82,9 @@ _project: Project | None = None
 _line: Line | None = None
 """Where this worker process says what it waits for, and hears that it shall not wait."""
 
+_busy = threading.Lock()
+"""Held while a step runs."""
+
 _connections = KeptConnections()
 """The connections of this worker process."""
 
@@ -87,17 +95,30 @@ def start_worker(config_file: Path, root: Path, line: Line) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     global _config, _line
     _config, _line = (config_file, root), line
+    threading.Thread(target=_end_with_parent, name="orchestrator-parent", daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A worker whose run was killed ends too, behind the step that it is in: what that step would
+    leave half-way is not made worse by waiting for it. Nothing else tells a worker (it holds both
+    ends of the pipe that its work comes through)."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        with _busy:
+            os._exit(1)
 
 
 def run_in_worker(step: LiveStep) -> Outcome:
     """Run live steps in this worker process. Never raises for what a target or a project does."""
-    try:
-        work = _Work(_opened(), step)
-    except OrchestratorError as error:
-        problem = error.problems[0]
-        failure = Failure(problem.what, step.name, problem.where, todo=problem.todo)
-        return Outcome(step.target, "failed", failure=failure)
-    return work.outcome()
+    with _busy:
+        try:
+            work = _Work(_opened(), step)
+        except OrchestratorError as error:
+            problem = error.problems[0]
+            failure = Failure(problem.what, step.name, problem.where, todo=problem.todo)
+            return Outcome(step.target, "failed", failure=failure)
+        return work.outcome()
 
 
 def _opened() -> Project:
@@ -195,7 +216,7 @@ class _Work:
             self._connection = connection
             self._half = half_applied_in(connection, self._step.footing.place)
             if self._step.stamp and self._half is not None:
-                raise Dirty(self._half, f"{_half_way(self._half)}: it cannot be stamped")
+                raise Dirty(self._half, halted(self._step.target, self._half).what)
             try:
                 run_job(self._job, connection, self._trace)
                 rest = self._step.steps[self._at :]
@@ -280,7 +301,7 @@ class _Work:
         self._credit(found)
         rest = self._step.steps[self._at :]
         if self._half is not None and not (rest and _is(self._half, rest[0])):
-            raise Dirty(self._half, f"{_half_way(self._half)}: that must be settled first")
+            raise Dirty(self._half, halted(self._step.target, self._half).what)
         return [self._made(one) for one in rest]
 
     def _made(self, one: LiveRevision) -> MigrationStep:
@@ -309,10 +330,6 @@ class _Work:
 
 def _is(half: HalfApplied, one: LiveRevision) -> bool:
     return (half.revision, half.direction) == (one.revision, one.direction)
-
-
-def _half_way(half: HalfApplied) -> str:
-    return f"it is half-way through the {half.direction} of {half.revision}"
 
 
 def _leave(connection: Connection, footing: Footing) -> None:

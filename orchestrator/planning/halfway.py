@@ -44,6 +44,11 @@ def obstacle(target: Target, state: State, steps: Sequence[Step]) -> Problem | N
         return _unreadable(target, state) if state.detail else None
     if steps and (steps[0].revision, steps[0].direction) == (half.revision, half.direction):
         return None
+    return halted(target, half)
+
+
+def halted(target: Target, half: HalfApplied) -> Problem:
+    """A target that is half-way through a step that is not the next, without a place."""
     decide = f"`orchestrator repair {target.options}`"
     if half.direction == "upgrade":
         finish = f"`orchestrator upgrade {target.options} --to {half.revision}`"

@@ -17,26 +17,33 @@ _IDLE = 900
 """MySQL: a session that says nothing for so many seconds is ended, and its lock with it."""
 
 
-def session_settings(bind: Bind, flavour: Flavour, owner: Owner) -> list[str]:
+def session_settings(
+    bind: Bind, flavour: Flavour, owner: Owner, *, limits: bool = True
+) -> list[str]:
     """The statements that set a session up for one target of a bind.
 
-    statement_timeout 0 leaves what the server or the user's role says.
+    statement_timeout 0 leaves what the server or the user's role says. limits: whether the bind's
+    time limits are among them; without, only what tells the owner and ends a session whose client
+    is gone.
     """
     if flavour.family == "postgresql":
-        return [_postgresql(bind, flavour, owner)]
+        return [_postgresql(bind, flavour, owner, limits=limits)]
+    if not limits:
+        return []
     values = ", ".join(f"{name} = {value}" for name, value in _mysql(bind, flavour))
     return [f"SET SESSION {values}"]
 
 
-def _postgresql(bind: Bind, flavour: Flavour, owner: Owner) -> str:
+def _postgresql(bind: Bind, flavour: Flavour, owner: Owner, *, limits: bool) -> str:
     values = {
-        "lock_timeout": _milliseconds(bind.lock_timeout),
         "tcp_keepalives_idle": str(SILENCE),
         "tcp_keepalives_interval": str(BETWEEN),
         "tcp_keepalives_count": str(QUESTIONS),
         "application_name": owner.label,
     }
-    if bind.statement_timeout:
+    if limits:
+        values["lock_timeout"] = _milliseconds(bind.lock_timeout)
+    if limits and bind.statement_timeout:
         values["statement_timeout"] = _milliseconds(bind.statement_timeout)
     sets = [f"set_config({_text(name)}, {_text(value)}, false)" for name, value in values.items()]
     if flavour.version >= (14,):
