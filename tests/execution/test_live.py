@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from sqlalchemy import URL
@@ -147,3 +148,30 @@ def test_workers_that_were_not_needed_never_start(tmp_path: Path) -> None:
     workers = LiveWorkers(tmp_path / "databases.yaml", tmp_path, 8)
     workers.kill()
     workers.close()
+
+
+def test_a_worker_ends_behind_its_step_when_its_run_was_killed(
+    tmp_path: Path, pg_database: DatabaseFactory
+) -> None:
+    url, said = pg_database(), tmp_path / "worker.pid"
+    body = f"""
+    many = op.get_bind().scalar(sa.text("SELECT 1"))
+    with open({str(said)!r}, "w") as file:
+        file.write(str(os.getpid() * many))
+    time.sleep(1.5)
+    op.execute("CREATE TABLE made (id int)")
+    """
+    project, _targets = project_of(tmp_path, url, [body, "pass"])
+    with project.start("upgrade", "--all") as run:
+        wait_until(lambda: said.exists() and said.read_text() != "")
+        run.kill()
+    wait_until(lambda: not Path("/proc", said.read_text()).exists())
+    assert made(url) == {"public"}
+    assert rows(url, "SELECT version_num FROM alembic_version") == [("r1",)]
+
+
+def wait_until(there: Callable[[], bool]) -> None:
+    end = time.monotonic() + 30
+    while not there():
+        assert time.monotonic() < end
+        time.sleep(0.02)
