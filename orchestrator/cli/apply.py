@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from orchestrator.cli.output import note, plural, print_json, revisions, say
-from orchestrator.cli.progress import observe
+from orchestrator.cli.progress import Observer, observe
 from orchestrator.cli.summary import LARGE, outcome_data, print_outcomes
 from orchestrator.cli.targets import describe
 from orchestrator.execution.planner import Planner, Request
@@ -26,6 +26,7 @@ from orchestrator.planning.plan import Cohort, Plan, Waiting
 from orchestrator.revisions.recordings import Listener, Wanted
 
 if TYPE_CHECKING:
+    from orchestrator.cli.recorder import Recorder
     from orchestrator.ledger.types import RunResult
 
 log_format = click.option(
@@ -225,19 +226,31 @@ def run(
                 # A step that is to run has had the models imported as it was recorded; where there
                 # is none, a broken app is told all the same.
                 _ = project.models
-            heard.planned(plan)
-            observer.planned(tuple(plan.targets))
-            recorder.planned(plan)
-            for outcome in runner.run(plan, purge=purge):
-                observer.ended(outcome)
-                recorder.ended(outcome)
-                heard.outcomes.append(outcome)
+            _apply(plan, runner, (heard, observer, recorder), purge=purge)
             if runner.stopping:
                 heard.stopped_after(plan)
                 break
         code = 130 if interrupted() else heard.exit_code
         recorder.end(_RESULTS.get(code, "failed"), "\n".join(heard.unreached))
     return _finish(verb, heard, recorder.run_id, code, as_json=as_json)
+
+
+def _apply(
+    plan: Plan,
+    runner: Runner,
+    listeners: tuple[_Heard, Observer, Recorder],
+    *,
+    purge: bool,
+) -> None:
+    """Apply one plan, and tell everybody."""
+    heard, observer, recorder = listeners
+    heard.planned(plan)
+    observer.planned(tuple(plan.targets))
+    recorder.planned(plan)
+    for outcome in runner.run(plan, purge=purge):
+        observer.ended(outcome)
+        recorder.ended(outcome)
+        heard.outcomes.append(outcome)
 
 
 _RESULTS: Mapping[int, RunResult] = {0: "done", 130: "interrupted"}

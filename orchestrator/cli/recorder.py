@@ -16,12 +16,11 @@ from pathlib import Path
 
 from orchestrator import __version__
 from orchestrator.cli.output import redact
-from orchestrator.cli.targets import names_of
 from orchestrator.config import Config
 from orchestrator.errors import LedgerError, OrchestratorError
 from orchestrator.execution.types import Outcome
 from orchestrator.fleet.types import Target
-from orchestrator.ledger.causes import cause_of
+from orchestrator.ledger.causes import cause_of, names_of
 from orchestrator.ledger.connect import ledger_file
 from orchestrator.ledger.container import vanishes
 from orchestrator.ledger.ledger import Ledger

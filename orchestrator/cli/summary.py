@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from orchestrator.cli.output import plural, redact, revisions, say
-from orchestrator.cli.targets import describe, names_of
+from orchestrator.cli.targets import describe
 from orchestrator.execution.types import Failure, Outcome
-from orchestrator.ledger.causes import cause_of
+from orchestrator.ledger.causes import cause_of, names_of
 
 LARGE = 50
 """More targets than this are counted, not listed."""

@@ -48,11 +48,6 @@ def describe(target: Target) -> dict[str, object]:
     }
 
 
-def names_of(target: Target) -> tuple[str | None, ...]:
-    """What a server's message may call a target."""
-    return target.schema, target.database, target.tenant
-
-
 def describe_unknown(one: UnknownTenants) -> dict[str, object]:
     """Tenants that cannot be told now, for machines: as a target without a tenant, and why."""
     return {

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from orchestrator.fleet.types import Target
+
 # What differs between two failures of one cause: quoted values, numbers, parenthesised keys.
 _VARIABLE = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`|=\([^)]*\)|\b\d+\b")
 
@@ -19,3 +21,8 @@ def cause_of(message: str, names: Iterable[str | None]) -> str:
         # As a whole word: a tenant "a" must not split the groups of every message.
         message = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "<target>", message)
     return _VARIABLE.sub("_", message)
+
+
+def names_of(target: Target) -> tuple[str | None, ...]:
+    """What a server's message may call a target."""
+    return target.schema, target.database, target.tenant

@@ -109,6 +109,18 @@ EVERYTHING = [
         (Selection(limit=1), ["main"]),
         (Selection(tenants=("*",), limit=2), ["shop/acme@eu1", "shop/acorn@us1"]),
         (Selection(limit=99), EVERYTHING),
+        # What a run left: by bind, server and tenant, and within what the others say.
+        (
+            Selection(among=frozenset([("main", "default", None), ("shop", "us1", "acme")])),
+            ["main", "shop/acme@us1"],
+        ),
+        (
+            Selection(
+                tenants=("acme",),
+                among=frozenset([("main", "default", None), ("shop", "us1", "acme")]),
+            ),
+            ["shop/acme@us1"],
+        ),
     ],
 )
 def test_same_options_widen_and_different_ones_narrow(
@@ -127,6 +139,8 @@ def test_same_options_widen_and_different_ones_narrow(
         Selection(labels=(("nothing", "x"),)),
         Selection(binds=("main",), tenants=("acme",)),
         Selection(binds=("billing",), servers=("eu1",)),
+        Selection(among=frozenset()),
+        Selection(everything=True, among=frozenset([("shop", "none", "acme")])),
     ],
 )
 def test_a_selection_that_names_nothing(fleet: Config, selection: Selection) -> None:
@@ -140,6 +154,7 @@ def test_given(fleet: Config) -> None:
     assert not Selection().given
     assert Selection(everything=True).given
     assert Selection(limit=1).given
+    assert Selection(among=frozenset()).given
     assert Selection(labels=(("a", "b"),)).given
 
 
