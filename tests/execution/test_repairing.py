@@ -13,7 +13,7 @@ from sqlalchemy import URL
 from orchestrator.config import Config
 from orchestrator.config.load import load_config
 from orchestrator.execution.drive import footing_of
-from orchestrator.execution.examining import Examined, Examiner
+from orchestrator.execution.examining import Examined, Examiner, done_rows
 from orchestrator.execution.project import Project
 from orchestrator.execution.repairing import Decision, Repairer, Stopped, stopped_targets
 from orchestrator.execution.replay.entering import enter, leave
@@ -297,3 +297,17 @@ def test_what_postgresql_tells(
     found = examined_in(tmp_path, repairer, stopped)
     assert (found.following, found.dirty) == (words, "")
     assert [one.thing for one in found.evidence] == ["index public.ix"] * len(made)
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_a_step_that_is_live_now(
+    tmp_path: Path, pg_database: DatabaseFactory, repairer: Repairer, live: bool
+) -> None:
+    url = pg_database()
+    stand_at(url, "r1")
+    stop_half_way(url, "r2", TEXTS, 2, kind="data", live=live)
+    body = "op.get_bind().execute(sa.text('SELECT 1')).scalar()"
+    found = examined_in(tmp_path, repairer, stopped_in(tmp_path, url, bodies=[BODIES[0], body]))
+    assert bool(found.dirty) != live
+    assert found.following.startswith("runs the revision again") == live
+    assert done_rows(found.half, found.statements) == [(1, TEXTS[0]), (2, TEXTS[1])]
