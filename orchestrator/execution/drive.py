@@ -311,7 +311,10 @@ def _kept(trip: _Trip, error: ReplayFailed) -> str:
         return ""
     what = "1 statement stays" if error.kept == 1 else f"{error.kept} statements stay"
     if trip.place.flavour.family == "postgresql":
-        return f"{what} done: they were committed before an autocommit block, or in it."
+        return (
+            f"{what} done: they were committed before an autocommit block, or in it."
+            " The next run goes on behind them."
+        )
     return (
         f"{what} done: the server commits DDL at once."
         f" The next run continues with statement {error.kept + 1}."
