@@ -20,7 +20,7 @@ from orchestrator.errors import DatabaseError, Problem
 from orchestrator.execution.replay.types import ReplayFailed
 from orchestrator.execution.watchdog import Watchdog
 from orchestrator.fleet.engines import driver_message, target_url
-from orchestrator.fleet.sessions import SendError, Session, open_session
+from orchestrator.fleet.sessions import MySQLSession, SendError, Session, open_session
 from orchestrator.fleet.types import Target
 from orchestrator.safety.passing import passing
 
@@ -52,7 +52,9 @@ class SessionStore:
         self._lent: set[Session] = set()
         self._reached: set[str] = set()
         self._gone: dict[str, _Gone] = {}
-        self._watchdog = Watchdog(lambda: self._working)
+        self._watchdog = Watchdog(
+            lambda: [one.running for one in self._working if isinstance(one, MySQLSession)]
+        )
 
     @contextmanager
     def lend(self, target: Target) -> Iterator[Session]:
@@ -63,7 +65,8 @@ class SessionStore:
         if session is None:
             session = self._open(url, target)
         session.limit = target.bind.statement_timeout
-        self._watchdog.watch(session)
+        if isinstance(session, MySQLSession):
+            self._watchdog.watch(session.running)
         try:
             yield session
         finally:

@@ -6,8 +6,6 @@ in one round trip, and starts afresh for each target.  No SQLAlchemy between it 
 
 from __future__ import annotations
 
-import threading
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -18,6 +16,7 @@ from sqlalchemy.engine import URL
 from orchestrator.errors import DatabaseError, Problem
 from orchestrator.fleet.engines import connect_arguments, greeted
 from orchestrator.fleet.rounds import rounds
+from orchestrator.fleet.running import Running
 from orchestrator.fleet.shared_tls import shared_tls
 
 REPLAYING_DRIVERS = {
@@ -37,8 +36,6 @@ _RESET_POSTGRESQL = (
 )
 # MySQL client/server protocol, COM_RESET_CONNECTION (MySQL 5.7.3, MariaDB 10.2.4).
 _COM_RESET_CONNECTION = 0x1F
-# MySQL 8.4 error reference: ER_QUERY_INTERRUPTED, ER_QUERY_TIMEOUT.
-_INTERRUPTED, _TOO_LONG = 1317, 3024
 
 
 class SendError(Exception):
@@ -209,10 +206,7 @@ class MySQLSession(Session):
     def __init__(self, connection: Any, again: Callable[[], Any]) -> None:
         """again: opens a second connection like this one, for `cancel`."""
         super().__init__(connection)
-        self._again = again
-        self._marking = threading.Lock()
-        self._since: float | None = None
-        self._ended_late = False
+        self.running = Running(connection, again, lambda: self.limit)
         self._fetched: list[list[tuple[Any, ...]]] | None = None
 
     def enter(
@@ -270,24 +264,25 @@ class MySQLSession(Session):
         except self._error as error:
             # A CALL has as many results as its procedure likes; it is sent alone.
             place = before + min(len(done), len(texts) - 1)
-            raise SendError(self._why(error), statements[place], place) from error
+            self.running.tell(error)
+            raise SendError(error, statements[place], place) from error
         finally:
-            self._mark(None)
+            self.running.ends()
 
     def _send(self, statements: Sequence[str], counts: list[int]) -> None:
         text = "\n;\n".join(statements)
         with self._connection.cursor() as cursor:
-            self._mark(time.monotonic())
+            self.running.begins()
             # PyMySQL's own encoding would refuse bytes that are no text (see Segment).
             cursor.execute(text.encode(self._connection.encoding, "surrogateescape"))
             counts.append(cursor.rowcount)
             self._keep(cursor)
             # The server sends each result as soon as there is one, and goes on.
-            self._mark(time.monotonic())
+            self.running.begins()
             while cursor.nextset():
                 counts.append(cursor.rowcount)
                 self._keep(cursor)
-                self._mark(time.monotonic())
+                self.running.begins()
 
     def _keep(self, cursor: Any) -> None:
         if self._fetched is not None:
@@ -308,57 +303,17 @@ class MySQLSession(Session):
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         with self._connection.cursor() as cursor:
             try:
-                self._mark(time.monotonic())
+                self.running.begins()
                 cursor.execute(query)
                 return list(cursor.fetchall())
             except self._error as error:
-                raise SendError(self._why(error), query) from error
+                self.running.tell(error)
+                raise SendError(error, query) from error
             finally:
-                self._mark(None)
+                self.running.ends()
 
     def cancel(self) -> None:
-        helper = self._again()
-        try:
-            self._kill_query(helper)
-        finally:
-            helper.close()
-
-    def _kill_query(self, helper: Any) -> None:
-        # From a second session (MySQL 8.4 manual, 15.7.8.4 "KILL Statement").
-        with helper.cursor() as cursor:
-            cursor.execute(f"KILL QUERY {int(self._connection.thread_id())}")
-
-    @property
-    def needs_watching(self) -> bool:
-        """Whether the server does not end by itself what runs longer than `limit`: MySQL's
-        max_execution_time stops only SELECT; MariaDB has max_statement_time."""
-        return self.limit > 0 and "mariadb" not in str(self._connection.server_version).lower()
-
-    def end_overdue(self) -> None:
-        """End a statement that has run longer than `limit`; called from another thread. One that
-        ends at this moment may leave its KILL to the next one in its text."""
-        since = self._since
-        if since is None or time.monotonic() - since < self.limit:
-            return
-        helper = self._again()  # It takes a while: the statement may have ended by then.
-        try:
-            with self._marking:
-                if self._since == since:
-                    self._ended_late = True
-                    self._kill_query(helper)
-        finally:
-            helper.close()
-
-    def _mark(self, since: float | None) -> None:
-        """A statement begins to run; None: none does."""
-        with self._marking:
-            self._since, self._ended_late = since, False
-
-    def _why(self, error: Exception) -> Exception:
-        """The error, in MySQL's own words for a statement that ran too long."""
-        if not self._ended_late or error.args[:1] != (_INTERRUPTED,):
-            return error
-        return self._error(_TOO_LONG, "Query execution was interrupted, it took too long")
+        self.running.end()
 
     @property
     def lost(self) -> bool:

@@ -103,7 +103,7 @@ def test_the_thread_runs_only_where_it_is_needed(
     url = any_database()
     store = SessionStore()
     with store.lend(target_of(url, statement_timeout=limit)) as session:
-        needed = isinstance(session, MySQLSession) and session.needs_watching
+        needed = isinstance(session, MySQLSession) and session.running.needs_watching
         assert watchdogs() == int(needed)
         if limit and isinstance(session, MySQLSession):
             (version,) = session.rows("SELECT version()")[0]
