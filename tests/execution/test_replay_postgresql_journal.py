@@ -83,6 +83,14 @@ def until(url: URL, query: str) -> None:
     raise AssertionError(query)
 
 
+def fail_to_build(url: URL) -> None:
+    """As anybody's client does: an invalid index stays."""
+    with open_transaction(url) as plain:
+        plain.autocommit = True
+        with plain.cursor() as cursor, pytest.raises(psycopg2.Error):
+            cursor.execute(UNIQUE)
+
+
 def test_what_a_failed_build_leaves_goes_before_it_is_told(pg_database: DatabaseFactory) -> None:
     url = pg_database()
     run(url, BEFORE)
@@ -145,15 +153,41 @@ def test_if_not_exists_does_not_take_an_invalid_index_for_done(
 ) -> None:
     url = pg_database()
     run(url, BEFORE)
-    with open_transaction(url) as plain:
-        plain.autocommit = True
-        with plain.cursor() as cursor, pytest.raises(psycopg2.Error):
-            cursor.execute(UNIQUE)
+    fail_to_build(url)
     assert index(url) == [(False,)]
     rows(url, "DELETE FROM t WHERE note = 'y'")
     text = UNIQUE.replace("u ON", "IF NOT EXISTS u ON")
     run_cut(url, [step("b", "a", alone(text))], start=("a",))
     assert index(url) == [(True,)]
+
+
+def test_what_goes_on_may_break_off_again(pg_database: DatabaseFactory) -> None:
+    """In front of every statement that settles an invalid index and builds it again."""
+    made = step("b", "a", counted("one"), alone(UNIQUE, counted("two")), counted("three"))
+    url = pg_database()
+    run(url, BEFORE)
+    begun = run_cut(url, [step("b", "a", counted("one"), alone("VACUUM"))], start=("a",))
+
+    def half(url: URL) -> None:
+        run(url, BEFORE)
+        run_cut(url, [made], begun.index("VACUUM"), start=("a",))
+        assert journal(url)[-1] == (2, "alone")
+        fail_to_build(url)
+        rows(url, "DELETE FROM t WHERE note = 'y'")
+
+    url = pg_database()
+    half(url)
+    sent = run_cut(url, [made], start=("a",))
+    assert "DROP INDEX CONCURRENTLY IF EXISTS public.u" in sent
+    for number in range(len(sent)):
+        url = pg_database()
+        half(url)
+        run_cut(url, [made], number, start=("a",))
+        if versions(url) == ["a"]:
+            run_cut(url, [made], start=("a",))
+        assert (versions(url), index(url)) == (["b"], [(True,)]), sent[number]
+        assert counts(url) == ["one", "three", "two"], sent[number]
+        assert journal(url) == []
 
 
 def test_an_edited_revision_is_dirty(pg_database: DatabaseFactory) -> None:
