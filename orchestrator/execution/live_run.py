@@ -27,9 +27,10 @@ from orchestrator.errors import DatabaseError, OrchestratorError, Problem
 from orchestrator.execution import telling
 from orchestrator.execution.apply import Trace, failure_of, rows_again, rows_of, run_job
 from orchestrator.execution.live_journal import StepJournal, half_applied_in
+from orchestrator.execution.live_limit import limited, told
 from orchestrator.execution.patience import Patience
 from orchestrator.execution.project import Project
-from orchestrator.execution.replay.types import Dirty, Footing, Locked, ReplayFailed
+from orchestrator.execution.replay.types import Dirty, Footing, Locked, ReplayFailed, Waits
 from orchestrator.execution.types import Failure, Outcome
 from orchestrator.fleet.borrowed import borrowed, send
 from orchestrator.fleet.engines import driver_message
@@ -208,7 +209,8 @@ class _Work:
             return telling.dirty(self._step.target, error, file)
         if isinstance(error, ReplayFailed):
             return self._failure or Failure(error.message, self._step.name)
-        return failure_of(error, self._trace, self._history)
+        failure = failure_of(error, self._trace, self._history)
+        return told(failure, error, self._step.target.bind.statement_timeout)
 
     def _attempt(self) -> tuple[str, ...]:
         self._failure = None
@@ -218,7 +220,8 @@ class _Work:
             if self._step.stamp and self._half is not None:
                 raise Dirty(self._half, halted(self._step.target, self._half).what)
             try:
-                run_job(self._job, connection, self._trace)
+                with limited(connection, self._step.target.bind.statement_timeout):
+                    run_job(self._job, connection, self._trace)
                 rest = self._step.steps[self._at :]
                 self._taken += [one.revision for one in rest]
                 self._at = len(self._step.steps)
@@ -321,6 +324,7 @@ class _Work:
             self._step.footing,
             (one.revision, one.direction, one.source),
             half,
+            Waits(self._patience.told, _stopping, self._patience.sleep),
             resumable=resumable,
         )
         function = made.migration_fn
