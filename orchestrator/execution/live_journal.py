@@ -14,67 +14,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field, replace
-from hashlib import sha256
+from dataclasses import replace
 from typing import Any, NoReturn, TypeVar
 
 from sqlalchemy import event
 from sqlalchemy.engine import Connection
 
+from orchestrator.execution.live_building import turn
 from orchestrator.execution.live_cursors import WATCHED_DRIVERS, Watcher, watched
+from orchestrator.execution.live_rows import Segment
 from orchestrator.execution.live_settling import LiveSettling
 from orchestrator.execution.live_statements import Manner, manner_of
-from orchestrator.execution.replay.types import Dirty, Footing, ReplayFailed
-from orchestrator.fleet.borrowed import borrowed
-from orchestrator.fleet.sessions import SendError
-from orchestrator.planning.statements import Place, literal
+from orchestrator.execution.replay.types import Dirty, Footing, ReplayFailed, Waits
+from orchestrator.fleet.borrowed import BorrowedPostgreSQL
 from orchestrator.safety import journal
 from orchestrator.safety.alone import REFUSED_INSIDE, alone, refused_inside
 from orchestrator.safety.journal import Entry, HalfApplied, Kind
 
 T = TypeVar("T")
-
-# MySQL 8.4 error reference: ER_NO_SUCH_TABLE.
-_NO_SUCH_TABLE = 1146
-
-
-def half_applied_in(connection: Connection, place: Place) -> HalfApplied | None:
-    """What a target's journal tells. The connection is outside a transaction, and stays so. Raises
-    SendError."""
-    with borrowed(connection) as session:
-        if place.flavour.family == "postgresql":
-            there = session.rows(f"SELECT to_regclass({literal(place.journal)}) IS NOT NULL")
-            return (
-                journal.half_applied(session.rows(journal.read_rows(place.journal)))
-                if there[0][0]
-                else None
-            )
-        try:
-            return journal.half_applied(session.rows(journal.read_rows(place.journal)))
-        except SendError as error:
-            if error.error.args and error.error.args[0] == _NO_SUCH_TABLE:
-                return None
-            raise
-
-
-@dataclass
-class _Segment:
-    """Statements since the last commit."""
-
-    count: int = 0
-    first: str = ""
-    read: bool = False
-    digest: Any = field(default_factory=sha256)
-
-    def add(self, text: str) -> None:
-        self.count += 1
-        self.first = self.first or text
-        self.digest.update(journal.digest_of(text).encode())
-
-    @property
-    def shown(self) -> str:
-        more = f"\n-- and {self.count - 1} more in one transaction" if self.count > 1 else ""
-        return self.first[: journal.SHOWN - len(more)] + more
 
 
 class StepJournal(Watcher):
@@ -90,6 +47,7 @@ class StepJournal(Watcher):
         footing: Footing,
         step: tuple[str, str, str],
         half: HalfApplied | None,
+        waits: Waits,
         *,
         resumable: bool,
     ) -> None:
@@ -97,6 +55,7 @@ class StepJournal(Watcher):
         self._driver: Any = connection.connection.dbapi_connection
         self._error = connection.dialect.loaded_dbapi.Error
         self._footing = footing
+        self._waits = waits
         self._place = footing.place
         self._family = footing.place.flavour.family
         self._header = journal.header(*step, (), footing.owner.label, live=True)
@@ -108,7 +67,7 @@ class StepJournal(Watcher):
         self._number = 0
         self._begun = half is not None
         self._unsure = False
-        self._segment = _Segment()
+        self._segment = Segment()
         self._late = ""
         self._last = ""
         self._quiet = self._blind = False
@@ -275,7 +234,11 @@ class StepJournal(Watcher):
         with self._quietly():
             before = self._settling.before_alone(by_itself)
         self._write([self._row("alone", text, before)])
-        return send()
+        if not by_itself.concurrent:
+            return send()
+        session = BorrowedPostgreSQL(self._driver, self._error)
+        with self._quietly(), turn(session, self._footing, self._waits):
+            return send()
 
     def _committing(self, _connection: Connection) -> None:
         """SQLAlchemy is about to commit: SQLAlchemy 2.0, ConnectionEvents.commit."""
@@ -314,7 +277,7 @@ class StepJournal(Watcher):
 
     def _one_again(self, text: str, manner: Manner, send: Callable[[], T]) -> tuple[bool, T | None]:
         entry = self._rows[self._next]
-        segment = _Segment()
+        segment = Segment()
         segment.add(text)
         if entry.digest not in (journal.digest_of(text), segment.digest.hexdigest()):
             self._told(
@@ -342,7 +305,7 @@ class StepJournal(Watcher):
 
     def _match_segment(self) -> None:
         """What was skipped since the last commit must be what the next row is of."""
-        segment, self._segment = self._segment, _Segment()
+        segment, self._segment = self._segment, Segment()
         if not segment.count:
             return
         entry = self._rows[self._next]
@@ -361,7 +324,7 @@ class StepJournal(Watcher):
 
     def _closed(self) -> list[Entry]:
         """The row of the statements since the last commit, if there were any."""
-        segment, self._segment = self._segment, _Segment()
+        segment, self._segment = self._segment, Segment()
         if not segment.count:
             return []
         entry = self._row("read" if segment.read else "data", segment.shown)

@@ -26,8 +26,9 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from orchestrator.errors import DatabaseError, OrchestratorError, Problem
 from orchestrator.execution import telling
 from orchestrator.execution.apply import Trace, failure_of, rows_again, rows_of, run_job
-from orchestrator.execution.live_journal import StepJournal, half_applied_in
+from orchestrator.execution.live_journal import StepJournal
 from orchestrator.execution.live_limit import limited, told
+from orchestrator.execution.live_rows import half_applied_in
 from orchestrator.execution.patience import Patience
 from orchestrator.execution.project import Project
 from orchestrator.execution.replay.types import Dirty, Footing, Locked, ReplayFailed, Waits

@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from orchestrator.errors import DatabaseError, Problem
 from orchestrator.execution import telling
 from orchestrator.execution.drive import footing_of
-from orchestrator.execution.live_journal import half_applied_in
+from orchestrator.execution.live_rows import half_applied_in
 from orchestrator.execution.patience import Patience
 from orchestrator.execution.replay.types import Footing, Locked
 from orchestrator.fleet.borrowed import borrowed, send
@@ -30,7 +30,7 @@ from orchestrator.safety.locks import is_held
 from orchestrator.safety.owners import Owner
 from orchestrator.safety.settings import session_settings
 
-_log = logging.getLogger("alembic.runtime.orchestrator")
+_log = logging.getLogger("orchestrator")
 
 
 @contextmanager
@@ -62,7 +62,7 @@ def _take(connection: Connection, target: Target, footing: Footing) -> None:
             with borrowed(connection) as session:
                 raise Locked(holder_words(session, footing.lock)) from error
 
-    # At warning: what alembic.ini does not configure is still printed, and nobody waits in silence.
+    # A warning of a logger that alembic.ini does not configure is printed: nobody waits in silence.
     told = Patience(target.bind, told=lambda words: _log.warning("%s: %s", target.id, words))
     try:
         told.persist(attempt, lambda: None)

@@ -16,7 +16,9 @@ from sqlalchemy.engine import Connection
 from orchestrator.fleet.sessions import MySQLSession, PostgreSQLSession, SendError, Session
 
 
-class _PostgreSQL(PostgreSQLSession):
+class BorrowedPostgreSQL(PostgreSQLSession):
+    """A connection of any driver, outside a transaction."""
+
     def __init__(self, connection: Any, error: type[Exception]) -> None:
         super().__init__(connection)
         self._raises = error
@@ -76,7 +78,7 @@ def borrowed(connection: Connection) -> Iterator[Session]:
     except error as lost:
         raise SendError(lost) from lost
     try:
-        yield _PostgreSQL(driver, error)
+        yield BorrowedPostgreSQL(driver, error)
     finally:
         with suppress(error):
             driver.autocommit = before
