@@ -13,13 +13,13 @@ Enters: a statement's text, as a driver sends it.  Leaves: its Reading.  No I/O.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise, takewhile
 from typing import Literal
 
-from orchestrator.safety.definitions_words import Cursor, Word, parts, words
+from orchestrator.safety.definitions_words import Cursor, parts, words
 
 ThingKind = Literal["table", "index", "trigger", "procedure", "function", "event", "database"]
 
