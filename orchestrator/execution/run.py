@@ -102,7 +102,7 @@ class Runner:
         rest = [target for target in cohort.targets if target.id not in refused]
         if cohort.missing and goal.verb != "downgrade":
             refused |= provision_all(rest)
-        for target in rest:
+        for target in {one.server.name: one for one in rest}.values():
             self._sessions.reached(target)
         return refused
 
