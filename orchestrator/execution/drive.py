@@ -231,6 +231,7 @@ def _live(context: Drive, trip: _Trip, steps: Sequence[PlanStep]) -> Outcome | N
     rest = steps[trip.at :]
     group = rest if _runs_whole(trip.target, steps) else rest[:1]
     context.on_step(trip.target, group[0].step.revision)
+    context.sessions.make_room(trip.target)
     outcome = context.workers.run(
         LiveStep(
             trip.target,

@@ -145,6 +145,20 @@ class SessionStore:
             one.close()
         return session
 
+    def make_room(self, target: Target) -> None:
+        """A worker process is about to connect to a target's server: close an idle session there,
+        where it might be one more than max_connections."""
+        url, stale = _kept_url(target), None
+        with self._guard:
+            there = [one for one in self._idle if one == url or _same_server(one, url)]
+            idle = [one for one in there if self._idle[one]]
+            # Those lent to other servers count too: at worst one is closed too early.
+            standing = len(self._lent) + sum(len(self._idle[one]) for one in idle)
+            if idle and standing >= target.server.max_connections:
+                stale = self._idle[idle[0]].pop()
+        if stale is not None:
+            stale.close()
+
     def _give_back(self, url: URL, session: Session) -> None:
         with self._guard:
             self._lent.discard(session)
