@@ -57,6 +57,19 @@ def test_a_mysql_session_serves_every_database(my_database: DatabaseFactory) -> 
     assert [name for _number, name in seen] == [one.database, two.database, one.database]
 
 
+@pytest.mark.parametrize(("most", "kept"), [(1, False), (2, True)])
+def test_a_worker_finds_room(any_database: DatabaseFactory, most: int, kept: bool) -> None:
+    target = target_of(any_database())
+    target = replace(target, server=replace(target.server, max_connections=most))
+    store = SessionStore()
+    with store.lend(target) as first:
+        pass
+    store.make_room(target)
+    with store.lend(target) as second:
+        assert (second is first) == kept
+    store.close()
+
+
 def test_idle_sessions_of_other_databases_are_closed(pg_database: DatabaseFactory) -> None:
     urls = [pg_database() for _ in range(3)]
     store = SessionStore()
