@@ -159,3 +159,39 @@ def test_a_concurrent_build_has_its_turn(
     assert site.found() == (1, ["r1"])
     valid = "SELECT indisvalid FROM pg_index WHERE indexrelid = 'ix_busy'::regclass"
     assert rows(site.url, valid) == [(True,)]
+
+
+READS_AND_DIES = """
+known = op.get_bind().execute(sa.text("SELECT count(*) FROM counts")).scalar()
+op.execute("CREATE TABLE IF NOT EXISTS made (id int)")
+op.execute("CREATE TABLE IF NOT EXISTS done (id int)")
+if not os.path.exists("died"):
+    open("died", "w").close()
+    os.kill(os.getpid(), 9)
+op.execute(f"UPDATE counts SET n = n + {known}")
+"""
+
+
+@pytest.mark.parametrize("resumable", [True, False], ids=["resumable", "dirty"])
+def test_a_run_whose_worker_died_half_way_on_mysql(
+    tmp_path: Path, my_database: DatabaseFactory, resumable: bool
+) -> None:
+    url = my_database()
+    project, _targets = project_of(tmp_path, url, [])
+    promise = "\nresumable = True\n" if resumable else ""
+    project.revision("main", "r1", READS_AND_DIES, more=f"\nimport os\n{promise}")
+    rows(url, "CREATE TABLE counts (n int)")
+    rows(url, "INSERT INTO counts VALUES (0)")
+    said = project.run("upgrade", "--all")
+    left = rows(url, "SELECT count(*) FROM orchestrator_journal")[0][0]
+    if resumable:
+        assert said.code == 0, said.all
+        assert rows(url, "SELECT n FROM counts") == [(1,)]
+        assert left == 0
+        return
+    for again in (said, project.run("upgrade", "--all")):
+        assert again.code == 1, again.all
+        assert "dirty: it runs live and read what the database held" in again.all
+        assert "orchestrator repair --bind main" in again.all
+    assert left > 1
+    assert rows(url, "SELECT n FROM counts") == [(0,)]
