@@ -15,6 +15,11 @@ _MANY_RESULTS = re.compile(
     r"(?:\s+|/\*(?!!).*?\*/|(?:--\s|\#)[^\n]*(?:\n|\Z))*(?:CALL|EXECUTE|BEGIN)\b",
     re.IGNORECASE | re.DOTALL,
 )
+# The server keeps the text of these up to where the next statement begins, its separator too.
+_KEPT_AS_WRITTEN = re.compile(
+    r"(?:CREATE|ALTER)\b.{0,300}?\b(?:TRIGGER|PROCEDURE|FUNCTION|EVENT|PACKAGE)\b",
+    re.IGNORECASE | re.DOTALL,
+)
 # MySQL 8.4 manual, 11.1.1 "String Literals", 11.7 "Comments"; /*! ... */ is run.
 _PARTS = re.compile(
     r"""(?P<comment> --(?=\s|\Z)[^\n]* | \#[^\n]* | /\*(?!!).*?\*/ | \s+ )
@@ -32,7 +37,12 @@ def rounds(statements: Sequence[str]) -> Iterator[list[str]]:
     pending: list[str] = []
     for statement in statements:
         bare = _without_end(statement)
-        alone = ";" in bare or len(bare) > _MOST_CHARACTERS or bool(_MANY_RESULTS.match(bare))
+        alone = (
+            ";" in bare
+            or len(bare) > _MOST_CHARACTERS
+            or bool(_MANY_RESULTS.match(bare))
+            or bool(_KEPT_AS_WRITTEN.search(bare, 0, 2_000))
+        )
         if pending and (alone or sum(map(len, pending)) > _MOST_CHARACTERS):
             yield pending
             pending = []
