@@ -82,7 +82,7 @@ def ended(folder: Path, *arguments: str) -> Ended:
         (["upgrade", "--all"], _SHOWN_ON_TERMINALS),
         (["upgrade", "--help"], _SHOWN_ON_TERMINALS | _MODELS),
     ],
-    ids=" ".join,
+    ids=lambda one: " ".join(one) if isinstance(one, list) else "",
 )
 def test_a_verb_imports_only_what_it_needs(
     offline: SmallProject, arguments: list[str], spared: set[str]
