@@ -97,7 +97,10 @@ def _print(text: str, stream: IO[str]) -> None:
     """Print a line. A reader that went away (`| head`) or a full disk stops the words, never the
     work."""
     try:
-        print(text, file=stream, flush=stream is sys.stderr)
+        # In one piece: lines of several threads would stand inside each other.
+        stream.write(f"{text}\n")
+        if stream is sys.stderr:
+            stream.flush()
     except OSError as error:
         _lose(error, stream)
 

@@ -1,8 +1,10 @@
-"""What is printed never holds a password, however a URL writes it."""
+"""What is printed: never a password, however a URL writes it, and never half a line."""
 
 from __future__ import annotations
 
+import io
 import json
+import sys
 
 import pytest
 from hypothesis import given
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 from sqlalchemy import URL
 
 from orchestrator.cli import output
-from orchestrator.cli.output import keep_secret, plural, print_json, redact, revisions, say
+from orchestrator.cli.output import keep_secret, note, plural, print_json, redact, revisions, say
 
 WORDS = st.text(st.characters(codec="utf-8"), min_size=6, max_size=30)
 DRIVERS = st.sampled_from(["postgresql+psycopg2", "mysql+pymysql", "postgresql"])
@@ -87,3 +89,17 @@ def test_words_for_people() -> None:
     assert plural(12_000, "target") == "12,000 targets"
     assert revisions(()) == "base"
     assert revisions(("a", "b")) == "a, b"
+
+
+def test_a_line_is_written_in_one_piece(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else lines of several threads stand inside each other."""
+    written: list[str] = []
+
+    class Stream(io.StringIO):
+        def write(self, text: str) -> int:
+            written.append(text)
+            return len(text)
+
+    monkeypatch.setattr(sys, "stderr", Stream())
+    note("shop/acme: running r1")
+    assert written == ["shop/acme: running r1\n"]
