@@ -56,8 +56,18 @@ def _say(text: str) -> None:
 @click.option("--scale", default=1.0, show_default=True, help="Times the number of targets.")
 @click.option("--postgresql", default=DEFAULT_POSTGRES, show_default=True, help="Which server.")
 @click.option("--mysql", default=None, help="Which server; default: the one this machine has.")
+@click.option(
+    "--against",
+    type=click.Path(exists=True, file_okay=False, resolve_path=True, path_type=Path),
+    help="Another checkout of the orchestrator, to compare with instead of the peers.",
+)
 def main(
-    cases: tuple[str, ...], rounds: int, scale: float, postgresql: str, mysql: str | None
+    cases: tuple[str, ...],
+    rounds: int,
+    scale: float,
+    postgresql: str,
+    mysql: str | None,
+    against: Path | None,
 ) -> None:
     """Run the benchmark, and print a table with ratios for each case.
 
@@ -65,7 +75,8 @@ def main(
     """
     wanted = cases or _NAMES
     # pip compiles what it installs, as it did the peers; this program runs from its source.
-    compileall.compile_dir(Path(orchestrator.__file__).parent, quiet=1)
+    for checkout in (Path(orchestrator.__file__).parents[1], *([against] if against else [])):
+        compileall.compile_dir(checkout / "orchestrator", quiet=1)
     # Databases in memory: a disk that others use as well would decide instead of the contenders.
     place = str(_MEMORY) if os.access(_MEMORY, os.W_OK) else None
     tempfile.tempdir = place
@@ -83,6 +94,7 @@ def main(
                         rounds=rounds,
                         scale=scale,
                         say=_say,
+                        against=against,
                     )
                     _print(write_results(results))
             if SIMULATED.name in wanted:

@@ -7,7 +7,7 @@ Leaves: a `Lap`, after a look into the databases that the work was done.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -67,6 +67,15 @@ def _orchestrator(site: Site, tenants: Tenants) -> Lap:
     startup = site.spend(site.orchestrator("upgrade", "--all"))
     site.name_tenants(site.tenants)
     return Lap(spent, len(tenants), startup.seconds, startup.cpu)
+
+
+def orchestrator_of(checkout: Path) -> Contender:
+    """The orchestrator of another checkout, such as an earlier version."""
+
+    def run(site: Site, tenants: Tenants) -> Lap:
+        return _orchestrator(replace(site, source=checkout), tenants)
+
+    return Contender(f"orchestrator of {checkout}", run)
 
 
 def _command_line(site: Site, tenants: Tenants) -> Lap:

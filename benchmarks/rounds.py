@@ -10,7 +10,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
 from pathlib import Path
 from statistics import median
@@ -27,6 +27,7 @@ from benchmarks.contenders import (
     Lap,
     check,
     lay_out_django,
+    orchestrator_of,
 )
 from benchmarks.fleets import Fleet, fleet
 from benchmarks.measure import spend
@@ -98,8 +99,10 @@ def run_case(
     rounds: int,
     scale: float,
     say: Callable[[str], None],
+    against: Path | None = None,
 ) -> Results:
-    """Run all rounds of a case. Raises BenchmarkFailed when a contender does not do its work."""
+    """Run all rounds of a case. against: another checkout, which takes the place of the peers.
+    Raises BenchmarkFailed when a contender does not do its work."""
     size = _scaled(case.targets, scale)
     with ExitStack() as stack:
         port = make_url(server.url).port
@@ -116,10 +119,17 @@ def run_case(
         made = fleet(site, whole=case.whole)
         stack.callback(made.remove)
         results = Results(case, server.flavour, size)
-        contenders = (ORCHESTRATOR, *case.peers)
+        contenders = (
+            ORCHESTRATOR,
+            *(case.peers if against is None else [orchestrator_of(against)]),
+        )
         _prepare(site, contenders)
         made.rebuild()
         results.recording = _record(site)
+        if against is not None:
+            # Recordings of one version are not the other's.
+            other, *_ = site.tenants[2:] or site.tenants
+            spend(replace(site, source=against).orchestrator("upgrade", "--tenant", other))
         for number in range(rounds):
             say(f"case {case.name}, round {number + 1} of {rounds}")
             for contender, lap in _round(site, made, contenders, _samples(case, scale), number):

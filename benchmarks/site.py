@@ -46,6 +46,7 @@ class Site:
     history: how many revisions there are. live: whether every third of them reads a result.
     start: the revision, by number, that the tenants stand at; 0 for an empty schema.
     port: where contenders connect to, when that is not the server's own.
+    source: the checkout whose orchestrator runs.
     """
 
     root: Path
@@ -56,6 +57,7 @@ class Site:
     start: int = 0
     live: bool = False
     port: int | None = None
+    source: Path = _REPOSITORY
 
     @property
     def postgresql(self) -> bool:
@@ -100,7 +102,7 @@ class Site:
     @property
     def _environment(self) -> Mapping[str, str]:
         url = self.far.render_as_string(hide_password=False)
-        return {"BENCH_URL": url, "PYTHONPATH": str(_REPOSITORY)}
+        return {"BENCH_URL": url, "PYTHONPATH": str(self.source)}
 
     @cached_property
     def scripts(self) -> tuple[Path, ...]:

@@ -66,6 +66,8 @@ def _line(results: Results, contender: Contender) -> str:
 
 def _goals(results: Results) -> Iterator[str]:
     for goal in results.case.goals:
+        if goal.against and not any(one in results.laps for one in goal.against):
+            continue  # Its peer took no part.
         found, reached, words = _judge(results, goal)
         yield f"{words}: {found}{_word(reached)}"
 
