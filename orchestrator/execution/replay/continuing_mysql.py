@@ -6,20 +6,16 @@ statement to run, or Dirty.
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator
-from difflib import unified_diff
 
-from orchestrator.execution.replay.journalled_mysql import Work, header_of, journal_of
+from orchestrator.execution.replay.begun import check_begun
+from orchestrator.execution.replay.journalled_mysql import Work, journal_of
 from orchestrator.execution.replay.types import Dirty, Footing
 from orchestrator.fleet.sessions import MySQLSession
 from orchestrator.safety.definitions_now import definitions, kept
 from orchestrator.safety.journal import Entry, HalfApplied, clear, decide, half_applied, read_rows
 from orchestrator.safety.owners import owner_of
 from orchestrator.safety.settle_mysql import Verdict, settle
-
-_DIFF_LINES = 60
 
 
 def journalled(session: MySQLSession, footing: Footing) -> HalfApplied | None:
@@ -30,7 +26,7 @@ def journalled(session: MySQLSession, footing: Footing) -> HalfApplied | None:
 def continued(session: MySQLSession, work: Work, half: HalfApplied) -> tuple[int, str]:
     """The number of the first statement to run, and what to send for it ("" for its own text), in a
     session that is as the statements before left it. Raises Dirty and SendError."""
-    _same_step(work, half)
+    check_begun(half, work.revision, work.direction, work.texts)
     entry = half.rows[-1] if half.rows else None
     if entry is None:
         return 1, ""
@@ -82,29 +78,6 @@ def _is_of(work: Work, entry: Entry, refused: str) -> bool:
     reading = work.readings[entry.number - 1]
     rest = bool(reading.drops) and refused.startswith(f"{reading.drops} `")
     return refused == work.texts[entry.number - 1] or (rest and refused not in work.texts)
-
-
-def _same_step(work: Work, half: HalfApplied) -> None:
-    if (half.revision, half.direction) != (work.revision, work.direction):
-        raise Dirty(
-            half,
-            f"it is half-way through the {half.direction} of {half.revision}; finish that first"
-            + (f": orchestrator upgrade --to {half.revision}" * (half.direction == "upgrade")),
-        )
-    if half.live:
-        raise Dirty(half, "the revision needed its connection when it was begun, and now does not")
-    if half.source != work.source:
-        raise Dirty(half, "the revision was edited after it was begun", tuple(_diff(work, half)))
-
-
-def _diff(work: Work, half: HalfApplied) -> Iterator[str]:
-    planned = json.loads(header_of(work, "").statement)["planned"]
-    before = [line for text, _ in half.planned for line in f"{text};".splitlines()]
-    after = [line for text, _ in planned for line in f"{text};".splitlines()]
-    lines = list(unified_diff(before, after, "as it was begun", "as it is now", lineterm=""))
-    yield from lines[:_DIFF_LINES] or ["the difference lies behind what the journal keeps"]
-    if len(lines) > _DIFF_LINES:
-        yield f"... and {len(lines) - _DIFF_LINES} more lines"
 
 
 def _session(work: Work, number: int) -> tuple[list[str], set[str]]:

@@ -6,14 +6,13 @@ Enters: a session in a target, and the step that comes next.  Leaves: how far it
 from __future__ import annotations
 
 from collections.abc import Sequence
-from difflib import unified_diff
 
+from orchestrator.execution.replay.begun import check_begun
 from orchestrator.execution.replay.types import CompiledStep, Dirty, Footing
 from orchestrator.fleet.sessions import Session
 from orchestrator.planning.statements import literal
-from orchestrator.revisions.types import Step
 from orchestrator.safety.alone import session_changes, temporary_names
-from orchestrator.safety.journal import HalfApplied, half_applied, read_rows, shown, source_of
+from orchestrator.safety.journal import HalfApplied, half_applied, read_rows
 
 
 def journal_in(session: Session, footing: Footing) -> HalfApplied | None:
@@ -33,17 +32,7 @@ def texts_of(compiled: CompiledStep) -> list[str]:
 def check_half(half: HalfApplied, following: CompiledStep) -> None:
     """Raises Dirty where this step is not what was begun, or cannot go on in another session."""
     step, texts = following[0], texts_of(following)
-    if (half.revision, half.direction) != (step.revision, step.direction.value):
-        raise Dirty(
-            half,
-            f"{half.direction} of revision {half.revision} is half-applied, and the plan goes on"
-            f" with {step.direction.value} of {step.revision}",
-        )
-    if half.live or not half.planned:
-        raise Dirty(half, f"revision {half.revision} was begun live, and is compiled now")
-    if half.source != source_of(texts):
-        why = f"revision {half.revision} was edited since it was half-applied"
-        raise Dirty(half, why, _difference(half, step, texts))
+    check_begun(half, step.revision, step.direction.value, texts)
     later = "\n".join(texts[half.done :])
     for name in (name for text in texts[: half.done] for name in temporary_names(text)):
         if name in later:
@@ -53,15 +42,3 @@ def check_half(half: HalfApplied, following: CompiledStep) -> None:
 def lost_settings(half: HalfApplied, texts: Sequence[str]) -> list[str]:
     """The statements among those that are done which set up a session that is gone."""
     return [piece for text in texts[: half.done] for piece in session_changes(text)]
-
-
-def _difference(half: HalfApplied, step: Step, texts: Sequence[str]) -> tuple[str, ...]:
-    begun = [text for text, _digest in half.planned]
-    lines = unified_diff(
-        _lines(begun), _lines([shown(text) for text in texts]), "begun", str(step.file), lineterm=""
-    )
-    return tuple(lines)
-
-
-def _lines(texts: Sequence[str]) -> list[str]:
-    return [line for text in texts for line in f"{text.rstrip()};".splitlines()]

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
+from orchestrator.execution.replay.begun import continuing
 from orchestrator.execution.replay.continuing_mysql import continued, journalled, tidied
 from orchestrator.execution.replay.entering import failed, look_again
 from orchestrator.execution.replay.journalled_mysql import Course, inside, journal_of, work_of
-from orchestrator.execution.replay.types import CompiledStep, Footing
+from orchestrator.execution.replay.types import CompiledStep, Footing, Waits
 from orchestrator.fleet.sessions import MySQLSession, SendError
 from orchestrator.planning.statements import (
     Place,
@@ -30,6 +31,7 @@ def replay_mysql(
     footing: Footing,
     compiled: CompiledStep,
     expected: tuple[str, ...],
+    waits: Waits,
     *,
     last: bool,
 ) -> None:
@@ -46,7 +48,7 @@ def replay_mysql(
         except SendError as error:
             if error.statement != guard or session.lost:
                 raise
-            _behind_the_guard(course, compiled, expected, error, last=last)
+            _behind_the_guard(course, compiled, expected, waits, error, last=last)
     except SendError as error:
         kept = 0
         if not session.lost:
@@ -75,6 +77,7 @@ def _behind_the_guard(
     course: Course,
     compiled: CompiledStep,
     expected: tuple[str, ...],
+    waits: Waits,
     error: SendError,
     *,
     last: bool,
@@ -98,6 +101,7 @@ def _behind_the_guard(
     if half is None:
         raise error
     first, instead = continued(session, work, half)
+    waits.told(continuing(work.revision, first - 1, len(work.texts)))
     left = f"DELETE FROM {journal_of(footing.place)} WHERE number >= {first}"
     guard = _mysql_guard(footing.place, expected, nothing_begun=False)
     again_course = Course(session, footing, work, [guard, _BEGIN, left], begun=True)

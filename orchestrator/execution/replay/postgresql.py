@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from orchestrator.execution.replay.begun import continuing
 from orchestrator.execution.replay.entering import enter, failed, look_again
 from orchestrator.execution.replay.halves import check_half, journal_in, lost_settings, texts_of
 from orchestrator.execution.replay.journalled_postgresql import send_step
@@ -42,8 +43,8 @@ def replay_postgresql(
     if half is None:
         return
     check_half(half, steps[0])
-    step, texts = steps[0][0], texts_of(steps[0])
-    waits.told(f"continues revision {step.revision} after statement {half.done} of {len(texts)}")
+    texts = texts_of(steps[0])
+    waits.told(continuing(half.revision, half.done, len(texts)))
     settings = lost_settings(half, texts)
     try:
         if settings:

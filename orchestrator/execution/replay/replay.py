@@ -32,9 +32,10 @@ def replay(
     Raises Moved when it holds something else (nothing was run then), Locked when another session
     holds the target's lock (nothing was run either), ReplayFailed, and Dirty.
     """
+    waits = waits or Waits()
     if isinstance(session, PostgreSQLSession):
-        replay_postgresql(session, footing, steps, expected, waits or Waits(), last=last)
+        replay_postgresql(session, footing, steps, expected, waits, last=last)
         return
     assert isinstance(session, MySQLSession)
     for number, step in enumerate(steps, start=1):
-        replay_mysql(session, footing, step, expected, last=last and number == len(steps))
+        replay_mysql(session, footing, step, expected, waits, last=last and number == len(steps))
