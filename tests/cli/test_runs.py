@@ -12,6 +12,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -260,6 +261,8 @@ def test_a_closed_terminal_lets_the_step_end(tmp_path: Path, pg_database: Databa
         stdout=terminal,
         stderr=terminal,
         start_new_session=True,
+        # Whoever started the tests may ignore it (nohup), and children inherit that.
+        preexec_fn=partial(signal.signal, signal.SIGHUP, signal.SIG_DFL),
     )
     os.close(terminal)
     os.set_blocking(master, False)

@@ -21,7 +21,9 @@ Configure = Callable[..., Config]
 
 @pytest.fixture(autouse=True)
 def _fresh_modules() -> Iterator[None]:
-    """Forget what a project made Python import, and where from."""
+    """Forget what a project made Python import, and where from; other tests' projects too."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == "apps"]:
+        del sys.modules[name]
     path, modules = list(sys.path), set(sys.modules)
     yield
     sys.path[:] = path

@@ -13,7 +13,7 @@ from sqlalchemy import URL
 
 from orchestrator.config import Bind, Flavour, Server, Where
 from orchestrator.execution.drive import footing_of
-from orchestrator.execution.replay.entering import enter
+from orchestrator.execution.replay.entering import enter, leave
 from orchestrator.execution.replay.replay import replay
 from orchestrator.execution.replay.types import CompiledStep, Footing
 from orchestrator.fleet.sessions import Session, open_session
@@ -87,12 +87,14 @@ def footing_in(url: URL, **bind: object) -> Footing:
 
 @contextmanager
 def session_in(url: URL) -> Iterator[Session]:
-    """A session in a database."""
+    """A session in a database. It gives the lock back by itself: a server that finds its client
+    gone does so some time later."""
     session = open_session(url)
     try:
         enter(session, footing_in(url))
         yield session
     finally:
+        leave(session, footing_in(url))
         session.close()
 
 
