@@ -38,6 +38,7 @@ from orchestrator.safety.definitions_now import THERE, definitions, kept
 from orchestrator.safety.evidence import BUILDING, INVALID, PENDING, Finding, judge, question
 from orchestrator.safety.journal import SHOWN, Entry, HalfApplied, half_applied, read_rows
 from orchestrator.safety.owners import Owner
+from orchestrator.safety.settle_live import why_not_again
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,23 +126,17 @@ class Examiner:
             return _with_evidence(session, replace(found, dirty=why), None)
         found = replace(found, step=stopped.step(rows))
         try:
-            compiled = self._compiled(stopped, found)
+            assert found.step is not None
+            recorded = self.record(stopped, found.step)
         except OrchestratorError as error:
             why = f"the revision cannot be read: {error.problems[0].what}"
             return _with_evidence(session, replace(found, dirty=why), None)
-        if compiled is None:
-            return _with_evidence(session, _live(found), None)
+        if recorded.recording.live:
+            return _with_evidence(session, _live(found, recorded.source), None)
+        compiled = found.step, recorded.recording.segments
         texts = tuple(text for segment in compiled[1] for text in segment.statements)
         found = _with_evidence(session, replace(found, statements=texts), compiled)
         return _judged(session, found, compiled)
-
-    def _compiled(self, stopped: Stopped, found: Examined) -> CompiledStep | None:
-        """None for a live step. Raises OrchestratorError."""
-        assert found.step is not None
-        recorded = self.record(stopped, found.step)
-        if recorded.recording.live:
-            return None
-        return found.step, recorded.recording.segments
 
     def record(self, stopped: Stopped, step: Step) -> Compiled:
         """The step's recording. Raises OrchestratorError."""
@@ -150,12 +145,17 @@ class Examiner:
         return recorded
 
 
-def _live(found: Examined) -> Examined:
-    if not found.half.live:
-        why = "the revision needs its connection now, and did not when it was begun"
+def _live(found: Examined, source: str) -> Examined:
+    script = found.stopped.history.script.get_revision(found.half.revision)
+    resumable = getattr(script.module, "resumable", False) is True
+    why = why_not_again(found.half, source, resumable=resumable)
+    if why:
         return replace(found, dirty=why)
-    # A result that was read before the stop makes it dirty, unless the revision is resumable.
-    following = "runs the revision again, and skips what is done, as far as that can be"
+    following = (
+        "runs the revision again from its start: its author says that it may (resumable = True)"
+        if resumable
+        else "runs the revision again, and skips what is done, as long as it sends the same"
+    )
     return replace(found, following=following)
 
 

@@ -30,6 +30,7 @@ from orchestrator.fleet.borrowed import BorrowedPostgreSQL
 from orchestrator.safety import journal
 from orchestrator.safety.alone import REFUSED_INSIDE, alone, refused_inside
 from orchestrator.safety.journal import Entry, HalfApplied, Kind
+from orchestrator.safety.settle_live import why_not_again
 
 T = TypeVar("T")
 
@@ -111,17 +112,9 @@ class StepJournal(Watcher):
             self._send("COMMIT")
 
     def _examine(self, half: HalfApplied) -> None:
-        if not half.live:
-            raise Dirty(half, "it was begun as fixed statements, and its revision runs live now")
-        if half.source != self._header.digest:
-            raise Dirty(half, "its revision file was edited since it was begun")
-        read = next((one for one in half.rows if one.kind == "read"), None)
-        if read is not None and not self._resumable:
-            raise Dirty(
-                half,
-                "it runs live and read what the database held while it changed it, so that it"
-                " cannot be continued (a revision that may run again says `resumable = True`)",
-            )
+        why = why_not_again(half, self._header.digest, resumable=self._resumable)
+        if why:
+            raise Dirty(half, why)
 
     @contextmanager
     def _listening(self) -> Iterator[None]:

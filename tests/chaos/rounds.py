@@ -173,7 +173,8 @@ class Chaos:
             self._complain("failed, and no target is dirty", history, said.all)
             return False
         for one in dirty:
-            name, tenant, revision = one["bind"], one["tenant"], one["revision"]
+            name, tenant = one["bind"], one["tenant"]
+            revision = one["half_applied"]["revision"]
             postgresql = self.fleet.servers[name].family == "postgresql"
             if postgresql or revision.removeprefix(f"{name}_") not in MAY_BE_DIRTY:
                 self._complain(f"{name}/{tenant} is dirty at {revision}", history, said.all)
