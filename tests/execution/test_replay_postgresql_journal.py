@@ -357,7 +357,7 @@ def test_a_half_applied_step_is_seen_behind_a_state_that_moved(
     with driving(Path()) as context:
         outcome = driven(context, target_of(url), path)
     assert outcome.failure is not None
-    assert outcome.failure.message.startswith("dirty: upgrade of revision b is half-applied")
+    assert outcome.failure.message.startswith("dirty: it is half-way through the upgrade of b")
     assert rows(url, "SELECT to_regclass('x')") == [(None,)]
 
 
