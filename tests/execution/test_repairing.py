@@ -3,8 +3,10 @@ and when they are refused."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import closing
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -299,15 +301,36 @@ def test_what_postgresql_tells(
     assert [one.thing for one in found.evidence] == ["index public.ix"] * len(made)
 
 
-@pytest.mark.parametrize("live", [True, False])
+@pytest.mark.parametrize(
+    ("live", "kind", "edited", "dirty"),
+    [
+        (True, "data", False, ""),
+        (True, "read", False, "read what the database held"),
+        (True, "data", True, "edited since it was begun"),
+        (False, "data", True, "needs its connection now|runs live now"),
+    ],
+)
 def test_a_step_that_is_live_now(
-    tmp_path: Path, pg_database: DatabaseFactory, repairer: Repairer, live: bool
+    tmp_path: Path,
+    pg_database: DatabaseFactory,
+    repairer: Repairer,
+    live: bool,
+    kind: Kind,
+    edited: bool,
+    dirty: str,
 ) -> None:
     url = pg_database()
     stand_at(url, "r1")
-    stop_half_way(url, "r2", TEXTS, 2, kind="data", live=live)
+    stop_half_way(url, "r2", TEXTS, 2, kind=kind, live=live)
     body = "op.get_bind().execute(sa.text('SELECT 1')).scalar()"
-    found = examined_in(tmp_path, repairer, stopped_in(tmp_path, url, bodies=[BODIES[0], body]))
-    assert bool(found.dirty) != live
-    assert found.following.startswith("runs the revision again") == live
+    stopped = stopped_in(tmp_path, url, bodies=[BODIES[0], body])
+    if not edited:
+        (file,) = tmp_path.rglob("r2.py")
+        digest = sha256(file.read_bytes()).hexdigest()
+        rows(url, f"UPDATE orchestrator_journal SET digest = '{digest}' WHERE number = 0")
+    found = examined_in(tmp_path, repairer, stopped)
+    assert re.search(dirty, found.dirty) if dirty else found.dirty == ""
+    assert found.following.startswith("runs the revision again") == (not dirty)
+    if kind == "read":
+        return
     assert done_rows(found.half, found.statements) == [(1, TEXTS[0]), (2, TEXTS[1])]
