@@ -28,6 +28,9 @@ from orchestrator.safety.locks import builds_lock
 _FIRST_POLL, _SLOWER, _SLOWEST = 0.01, 1.5, 0.5
 """Seconds before the second look at the lock, how that grows, and where it ends."""
 
+_TELL_FIRST = 1.0
+"""Seconds of waiting that nobody needs to hear of: most turns come sooner."""
+
 _TELL_AGAIN = 10.0
 """Seconds after which a wait that goes on is told again."""
 
@@ -134,7 +137,7 @@ def _turn(
             holder = holder_words(session, builds_lock()) if not busy else "a session of others"
             if waits.stopping():
                 raise Locked(holder)
-            if time.monotonic() - told_at >= _TELL_AGAIN or told_at == started:
+            if time.monotonic() - told_at >= (_TELL_FIRST if told_at == started else _TELL_AGAIN):
                 told_at = time.monotonic()
                 waits.told(f"one CONCURRENTLY statement at a time: waiting for {holder}")
             waits.pause(wait * random.uniform(0.5, 1.0))
