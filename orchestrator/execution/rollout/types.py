@@ -1,0 +1,81 @@
+"""What a rollout tells while it goes on, and how it ends.
+
+Enters: nothing.  Leaves: RolloutObserver, Mismatch, Ended.  No I/O.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from orchestrator.checks.types import Difference
+from orchestrator.execution.types import Outcome
+from orchestrator.fleet.types import Target
+from orchestrator.ledger.rollout_types import WaveCount, WaveRow
+from orchestrator.planning.plan import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """A target whose schema is not that of its cohort.
+
+    when: "before" (its fingerprint changed since the rollout was started, or it never was like the
+    others), "after" (equal before, and not after the same steps). like: the target that it is
+    compared with, as an id. differences: what is expected is `like`'s. stops: whether the wave ends
+    for it.
+    """
+
+    target: Target
+    when: Literal["before", "after"]
+    like: str
+    differences: tuple[Difference, ...]
+    stops: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """What a wave's check said. name: "verify", "drift", or the command. output: its last lines."""
+
+    name: str
+    passed: bool
+    output: str = ""
+    seconds: float = 0.0
+
+
+class RolloutObserver(Protocol):
+    """Hears what a rollout does. `started`, `step` and `waiting` come from the threads of the run,
+    the others from the thread that drives it."""
+
+    def wave_started(self, wave: WaveRow, count: WaveCount, plan: Plan) -> None:
+        """A wave begins, or goes on. plan: what is left of it."""
+
+    def started(self, target: Target) -> None: ...
+
+    def step(self, target: Target, revision: str) -> None: ...
+
+    def waiting(self, target: Target, words: str) -> None: ...
+
+    def ended(self, outcome: Outcome) -> None: ...
+
+    def differs(self, mismatch: Mismatch) -> None: ...
+
+    def check_started(self, wave: WaveRow, name: str) -> None: ...
+
+    def checked(self, wave: WaveRow, result: CheckResult) -> None: ...
+
+    def soaking(self, wave: WaveRow, seconds_left: float) -> None:
+        """Told about every second."""
+
+    def wave_ended(self, wave: WaveRow, count: WaveCount) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How the process that drove a rollout leaves it. new: targets of its binds that the plan does
+    not know, because they were created meanwhile."""
+
+    status: Literal["done", "paused", "stopped", "aborted", "interrupted"]
+    reason: str = ""
+    failed: int = 0
+    new: Sequence[Target] = ()
