@@ -16,7 +16,6 @@ from orchestrator.errors import OrchestratorError
 from orchestrator.execution.drive import footing_of
 from orchestrator.execution.repairing import Stopped
 from orchestrator.execution.replay.continuing_mysql import continued, settled
-from orchestrator.execution.replay.course import pieces_of
 from orchestrator.execution.replay.entering import current_rows, enter, failed, leave
 from orchestrator.execution.replay.halves import check_half
 from orchestrator.execution.replay.journalled_mysql import work_of
@@ -30,11 +29,12 @@ from orchestrator.execution.replay.types import (
 from orchestrator.execution.sessions import SessionStore
 from orchestrator.fleet.sessions import MySQLSession, SendError, Session
 from orchestrator.planning.halfway import stopped_at
+from orchestrator.planning.pieces import pieces_of
 from orchestrator.revisions.recordings import Compiled, Listener, Wanted, compile_cached
 from orchestrator.revisions.types import Step
 from orchestrator.safety.alone import Alone, alone, refused_inside
 from orchestrator.safety.definitions_mysql import read
-from orchestrator.safety.definitions_now import THERE, definitions, kept
+from orchestrator.safety.definitions_now import THERE, definitions, now_kept
 from orchestrator.safety.evidence import BUILDING, INVALID, PENDING, Finding, judge, question
 from orchestrator.safety.journal import SHOWN, Entry, HalfApplied, half_applied, read_rows
 from orchestrator.safety.owners import Owner
@@ -179,7 +179,8 @@ def _with_evidence(session: Session, found: Examined, compiled: CompiledStep | N
     things = [one for one in read(text).things if one.key in entry.before]
     shown = definitions(session, things) if things else {}
     texts = {one.key: text for one, text in shown.items() if one.whole and text}
-    return replace(found, evidence=_compared(entry.before, kept(shown), texts))
+    now = now_kept(session, things, entry.before) if things else {}
+    return replace(found, evidence=_compared(entry.before, now, texts))
 
 
 def _postgresql_now(session: Session, text: str) -> dict[str, str]:

@@ -6,10 +6,10 @@ Enters: compiled steps and the names of a target.  Leaves: text; encode it as UT
 
 from __future__ import annotations
 
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 
+from orchestrator.planning.client_text import mariadb_text, mysql_text, psql_text
 from orchestrator.planning.statements import (
     Place,
     create_version_table,
@@ -129,7 +129,7 @@ class _PostgreSQL(_Dialect):
         yield f"\\connect -reuse-previous=on '{argument}'"
 
     def statement(self, text: str) -> str:
-        return _closed(text)
+        return psql_text(text)
 
     def step(self, segments: Sequence[Segment], rows: Sequence[str]) -> Iterator[str]:
         for segment in transactions(segments, rows):
@@ -152,15 +152,7 @@ class _MySQL(_Dialect):
             yield self.statement(f"USE {place.quote(place.database)}")
 
     def statement(self, text: str) -> str:
-        text = _with_returns(text)
-        bare = _closed(text)
-        if ";" not in bare.rstrip().removesuffix(";"):
-            return bare
-        # The client would cut the text at its first semicolon (MySQL 8.4 manual, 27.1).
-        delimiter = "//"
-        while delimiter in text:
-            delimiter += "/"
-        return f"DELIMITER {delimiter}\n{text.rstrip()}\n{delimiter}\nDELIMITER ;"
+        return mysql_text(text)
 
     def step(self, segments: Sequence[Segment], rows: Sequence[str]) -> Iterator[str]:
         """DDL commits by itself; data and rows are kept in one transaction as the driver does."""
@@ -176,44 +168,7 @@ class _MySQL(_Dialect):
 
 class _MariaDB(_MySQL):
     def statement(self, text: str) -> str:
-        """The client takes comments out, unless it is started with --comments; in a routine or a
-        trigger they are part of what the server keeps. In a quoted text it leaves them."""
-        tokens = _MYSQL_TOKENS.finditer(text)
-        if _ROUTINE.match(text) and any(token["comment"] for token in tokens):
-            escaped = text.rstrip().replace("\\", "\\\\").replace("'", "''")
-            return super().statement(f"EXECUTE IMMEDIATE '{escaped}'")
-        return super().statement(text)
-
-
-_ROUTINE = re.compile(
-    r"""\s* CREATE \s+ (?:OR \s+ REPLACE \s+)? (?:DEFINER \s* = \s* \S+ \s+)? (?:AGGREGATE \s+)?
-        (?:TRIGGER | PROCEDURE | FUNCTION | EVENT) \b""",
-    re.IGNORECASE | re.VERBOSE,
-)
-
-# Quoted texts, and what quotes stand in without beginning one (MySQL 8.4 manual, 11.1.1, 11.7).
-_MYSQL_TOKENS = re.compile(
-    r"""(?P<text>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")
-      | `[^`]*` | (?P<comment>(?:--\s|\#)[^\n]* | /\*(?!!).*?\*/)
-    """,
-    re.DOTALL | re.VERBOSE,
-)
-_RETURN = re.compile(r"\\?\r\n|(?P<escape>\\.)", re.DOTALL)
-
-
-def _with_returns(text: str) -> str:
-    """A statement whose quoted texts keep their carriage returns: the client that reads a file
-    takes the one before a newline away (client/readline.cc in MySQL and MariaDB)."""
-    if "\r\n" not in text:
-        return text
-    return _MYSQL_TOKENS.sub(
-        lambda token: (
-            _RETURN.sub(lambda one: one["escape"] or "\\r\n", token[0])
-            if token["text"]
-            else token[0]
-        ),
-        text,
-    )
+        return mariadb_text(text)
 
 
 _DIALECTS: Mapping[str, _Dialect] = {
@@ -221,14 +176,3 @@ _DIALECTS: Mapping[str, _Dialect] = {
     "mysql": _MySQL(),
     "mariadb": _MariaDB(),
 }
-
-_ENDING = re.compile(r"[\s;]*\Z")
-
-
-def _closed(text: str) -> str:
-    """A statement with exactly one semicolon behind it; on a line of its own when the last line may
-    end in a comment."""
-    last = text.rstrip().rpartition("\n")[2]
-    if "--" in last or "#" in last:
-        return f"{text.rstrip()}\n;"
-    return _ENDING.sub("", text) + ";"

@@ -237,6 +237,7 @@ def text_literal(family: Family, value: str) -> str:
     if family == "postgresql":
         # E'' reads backslashes the same whatever standard_conforming_strings is.
         return "E'" + value.replace("\\", "\\\\").replace("'", "''") + "'"
-    # MySQL's own quoting depends on NO_BACKSLASH_ESCAPES, and on the connection's charset.
-    encoded = value.encode()
-    return f"CONVERT(0x{encoded.hex()} USING utf8mb4)" if encoded else "''"
+    # MySQL's quoting of others depends on NO_BACKSLASH_ESCAPES, and on the connection's charset.
+    if value.isascii() and "\\" not in value:
+        return "'" + value.replace("'", "''") + "'"
+    return f"CONVERT(0x{value.encode().hex()} USING utf8mb4)"

@@ -14,6 +14,7 @@ from hashlib import sha256
 from orchestrator.config.flavour import Family
 from orchestrator.fleet.sessions import SendError
 
+_MARK = "orchestrator"
 _HELD = "orchestrator: the target is locked"
 _TWO_ROWS = 1242  # MySQL 8.4 error reference: ER_SUBQUERY_NO_1_ROW
 
@@ -55,9 +56,30 @@ def lock_of(family: Family, database: str | None, schema: str | None, version_ta
     PostgreSQL's advisory locks belong to a database already; MySQL's to a server, some of which
     fold names' case.
     """
-    place = (schema or "") if family == "postgresql" else (database or "").casefold()
-    digest = sha256("\0".join(("orchestrator", place, version_table)).encode()).digest()
+    # lower(), not casefold(): a script computes the same in SQL (`number_in_sql`, `name_in_sql`).
+    place = (schema or "") if family == "postgresql" else (database or "").lower()
+    digest = sha256("\0".join((_MARK, place, version_table)).encode()).digest()
     return Lock(family, int.from_bytes(digest[:8], "big", signed=True), digest.hex()[:48])
+
+
+def number_in_sql(schema: str, version_table: str) -> str:
+    """A PostgreSQL expression of a lock's number. schema: an expression of the schema's name."""
+    place = f"convert_to({schema}, 'UTF8')"
+    whole = f"{_bytes(_MARK, end=True)} || {place} || {_bytes(version_table, start=True)}"
+    first = f"encode(substring(sha256({whole}) FROM 1 FOR 8), 'hex')"
+    return f"('x' || {first})::bit(64)::bigint"
+
+
+def _bytes(text: str, *, start: bool = False, end: bool = False) -> str:
+    """A text as PostgreSQL's bytea, with the zero byte that parts it from its neighbours."""
+    return f"'\\x{'00' * start}{text.encode().hex()}{'00' * end}'::bytea"
+
+
+def name_in_sql(version_table: str) -> str:
+    """A MySQL expression of a lock's name, for the session's database."""
+    place = "CONVERT(LOWER(CONVERT(DATABASE() USING utf8mb4)) USING binary)"
+    before, behind = _MARK.encode().hex() + "00", "00" + version_table.encode().hex()
+    return f"LEFT(SHA2(CONCAT(0x{before}, {place}, 0x{behind}), 256), 48)"
 
 
 def builds_lock() -> Lock:

@@ -12,7 +12,7 @@ from orchestrator.execution.replay.begun import check_begun
 from orchestrator.execution.replay.journalled_mysql import Work, journal_of
 from orchestrator.execution.replay.types import Dirty, Footing
 from orchestrator.fleet.sessions import MySQLSession
-from orchestrator.safety.definitions_now import definitions, kept
+from orchestrator.safety.definitions_now import now_kept
 from orchestrator.safety.journal import Entry, HalfApplied, clear, decide, half_applied, read_rows
 from orchestrator.safety.owners import owner_of
 from orchestrator.safety.settle_mysql import Verdict, settle
@@ -48,7 +48,7 @@ def settled(session: MySQLSession, work: Work, entry: Entry) -> Verdict:
     """Whether the statement of a row ran. Raises SendError."""
     reading = work.readings[entry.number - 1]
     looks = bool(entry.before) and entry.kind == "ddl" and not reading.again
-    now = kept(definitions(session, reading.things)) if looks else {}
+    now = now_kept(session, reading.things, entry.before) if looks else {}
     return settle(entry, reading, now)
 
 

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 from orchestrator.config.flavour import Family
 from orchestrator.execution.replay.building import Building, Unclear, build, prepared
-from orchestrator.execution.replay.course import Piece, journalled, pieces_of
 from orchestrator.execution.replay.halves import texts_of
 from orchestrator.execution.replay.passage import Passage
 from orchestrator.execution.replay.types import CompiledStep, Dirty, Footing, Waits
 from orchestrator.fleet.sessions import PostgreSQLSession, SendError
+from orchestrator.planning.pieces import Piece, journalled, pieces_of
 from orchestrator.planning.statements import version_statements
 from orchestrator.revisions.recording.transactions import Control
 from orchestrator.safety.alone import REFUSED_INSIDE, Alone, alone, plain_control, refused_inside

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.execution.replay.course import Piece, journalled, pieces_of
+from orchestrator.planning.pieces import Piece, journalled, pieces_of
 from orchestrator.revisions.types import Segment
 from tests.execution.replayed import alone
 

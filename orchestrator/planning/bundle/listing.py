@@ -1,0 +1,79 @@
+"""`targets.csv`: which script is for which target.
+
+Enters: targets with their scripts.  Leaves: text, or rows that were read.  No I/O.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass, fields
+
+from orchestrator.fleet.types import Target
+from orchestrator.planning.bundle.types import joined
+from orchestrator.planning.plan import Cohort
+
+NAME = "targets.csv"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One target. stage: binds of a higher one depend on binds of a lower one. client: psql, mysql
+    or mariadb. state: where it stands, rows joined by commas. scripts: separated by spaces, in
+    their order."""
+
+    bind: str
+    stage: str
+    server: str
+    client: str
+    host: str
+    port: str
+    database: str
+    schema: str
+    tenant: str
+    state: str
+    scripts: str
+
+    @property
+    def key(self) -> tuple[str, str, str | None]:
+        """How selections and plans tell targets apart."""
+        return self.bind, self.server, self.tenant or None
+
+
+def line_of(target: Target, cohort: Cohort, stage: int, scripts: Iterable[str]) -> Line:
+    """The line of one target. No user, and no password."""
+    url = target.server.migration_url
+    query = url.normalized_query if url is not None else {}
+    host = (url.host if url is not None else None) or next(iter(query.get("host", ())), "")
+    database = target.database or (url.database if url is not None else None) or ""
+    return Line(
+        target.bind.name,
+        str(stage),
+        target.server.name,
+        "psql" if cohort.flavour.family == "postgresql" else cohort.flavour.name,
+        host,
+        str(url.port) if url is not None and url.port else "",
+        database,
+        target.schema or "",
+        target.tenant or "",
+        joined(cohort.state) or "base",
+        " ".join(scripts),
+    )
+
+
+def write_lines(lines: Iterable[Line]) -> str:
+    """The text of `targets.csv`."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(one.name for one in fields(Line))
+    writer.writerows(astuple(one) for one in lines)
+    return text.getvalue()
+
+
+def read_lines(text: str) -> tuple[Line, ...]:
+    """What `write_lines` wrote. Raises ValueError for anything else."""
+    rows = list(csv.reader(io.StringIO(text)))
+    if not rows or rows[0] != [one.name for one in fields(Line)]:
+        raise ValueError(f"the first line is not {','.join(one.name for one in fields(Line))}")
+    return tuple(Line(*row) for row in rows[1:])

@@ -1,0 +1,423 @@
+#!/bin/sh
+# Runs the scripts of this bundle on every target of targets.csv, with psql, mysql or mariadb.
+# It can be started again at any time: what is done is left alone, what was cut off goes on.
+# Needs a POSIX shell, awk, sed, and the clients; nothing of orchestrator.
+set -u
+LC_ALL=C
+export LC_ALL
+
+usage() {
+    cat <<'TEXT'
+usage: ./run-all.sh [-j N] [-f N] [-w SECONDS] [-b BIND] [-s SERVER] [-t TENANT] [-S] [-u] [-n]
+
+  -j N        targets at a time (4)
+  -f N        failures after which nothing new is started (0)
+  -w SECONDS  how long to wait for a target that another session holds (60)
+  -b, -s, -t  only this bind, server, tenant
+  -S          read connections by the name of the server: the service SERVER of psql
+              (pg_service.conf), the group [client_SERVER] of the option file of mysql
+  -u          undo: the .down.sql scripts, on the targets that stand where the .up.sql ones end
+              (of a bundle that goes down: the other way round)
+  -n          only list what would be run
+
+Users and passwords are the clients' own affair: PGUSER, PGPASSFILE, PGSERVICE, ~/.pgpass;
+MYSQL_USER (read here), MYSQL_PWD, ~/.my.cnf.
+What became of each target is in results.csv; what the clients said, in the folder logs.
+TEXT
+}
+
+jobs=4 budget=0 patience=60 bind='' server='' tenant='' services='' undo='' list=''
+while getopts j:f:w:b:s:t:Sunh option; do
+    case $option in
+    j) jobs=$OPTARG ;;
+    f) budget=$OPTARG ;;
+    w) patience=$OPTARG ;;
+    b) bind=$OPTARG ;;
+    s) server=$OPTARG ;;
+    t) tenant=$OPTARG ;;
+    S) services=yes ;;
+    u) undo=yes ;;
+    n) list=yes ;;
+    h) usage; exit 0 ;;
+    *) usage >&2; exit 2 ;;
+    esac
+done
+for number in "$jobs" "$budget" "$patience"; do
+    case $number in
+    '' | *[!0-9]*) echo "run-all.sh: $number is no number" >&2; exit 2 ;;
+    esac
+done
+[ "$jobs" -gt 0 ] || { echo "run-all.sh: -j needs at least 1" >&2; exit 2; }
+
+cd "$(dirname "$0")" || exit 2
+[ -r targets.csv ] || { echo "run-all.sh: targets.csv is not here" >&2; exit 2; }
+results=results.csv
+[ -z "$undo" ] || results=results-undo.csv
+mkdir -p logs || exit 2
+work=$(mktemp -d "${TMPDIR:-/tmp}/run-all.XXXXXX") || exit 2
+trap 'rm -rf "$work"' EXIT
+trap 'stop_all' HUP INT TERM
+stop_all() {
+    [ -e "$work/stop" ] || echo "run-all.sh: stopping; start it again to go on" >&2
+    : >"$work/stop"
+}
+
+# Fields of CSV, between unit separators: names hold no control characters.
+fields() {
+    awk '
+        function field(text) {
+            gsub(/""/, "\"", text)
+            return text
+        }
+        {
+            sub(/\r$/, "")
+            out = ""
+            rest = $0
+            while (1) {
+                if (rest ~ /^"/) {
+                    match(rest, /^"([^"]|"")*"/)
+                    one = field(substr(rest, 2, RLENGTH - 2))
+                    rest = substr(rest, RLENGTH + 1)
+                } else {
+                    match(rest, /^[^,]*/)
+                    one = substr(rest, 1, RLENGTH)
+                    rest = substr(rest, RLENGTH + 1)
+                }
+                out = out one
+                if (rest == "") break
+                out = out "\037"
+                rest = substr(rest, 2)
+            }
+            print out
+        }' "$1"
+}
+
+separator=$(printf '\037')
+fields targets.csv | sed 1d >"$work/all"
+: >"$work/finished"
+if [ -r "$results" ]; then
+    # The last word on each target counts.
+    fields "$results" | sed 1d | awk -F "$separator" -v OFS="$separator" '
+        { last[$1 OFS $2 OFS $4 OFS $5] = $6 }
+        END { for (key in last) if (last[key] ~ /^(done|already)$/) print key }' >"$work/finished"
+fi
+awk -F "$separator" -v OFS="$separator" -v bind="$bind" -v server="$server" -v tenant="$tenant" '
+    FILENAME == ARGV[1] { finished[$0]; next }
+    bind != "" && $1 != bind { next }
+    server != "" && $3 != server { next }
+    tenant != "" && $9 != tenant { next }
+    ($1 OFS $3 OFS $8 OFS $7) in finished { next }
+    { print }' "$work/finished" "$work/all" >"$work/targets"
+total=$(wc -l <"$work/targets" | tr -d ' ')
+left=$(wc -l <"$work/all" | tr -d ' ')
+
+if [ -n "$list" ]; then
+    awk -F "$separator" '{ printf "%s %s %s %s: %s\n", $1, $3, $9, $8 $7, $11 }' "$work/targets"
+    exit 0
+fi
+[ -e "$results" ] || echo 'bind,server,tenant,schema,database,result,at,started,seconds,message' >"$results"
+: >"$work/failed"
+: >"$work/ended"
+
+quoted() {
+    printf '"'
+    printf %s "$1" | sed 's/"/""/g' | tr '\n' ' '
+    printf '"'
+}
+
+# The script of the other direction, for -u.
+turned() {
+    case $1 in
+    *.up.sql) printf %s "${1%.up.sql}.down.sql" ;;
+    *) printf %s "${1%.down.sql}.up.sql" ;;
+    esac
+}
+
+# The opening of a script and all behind a place in it: from statement FIRST of step STEP on, and
+# what the statements before it made of the session.
+rest_of() {
+    awk -v step="$2" -v first="$3" '
+        /^-- @step / { inside = 1; on = $3 > step || ($3 == step && first == 0) }
+        /^-- @statement / && $3 == step && first > 0 { on = $4 >= first || $5 == "session" }
+        /^-- @evidence / { next }
+        /^-- @finish / && $3 == step { on = 1 }
+        /^-- @end/ { on = 1 }
+        !inside || on' "$1"
+}
+
+# Steps of scripts: SCRIPT STEP FROM TO REVISION DIRECTION SOURCE WAY, a line each.
+steps_of() {
+    for path in "$@"; do
+        awk -v path="$path" '/^-- @step / { print path, $3, $4, $5, $6, $7, $8, $9 }' "$path"
+    done
+}
+
+send_postgresql() {
+    set -- -X -q -A -t -v ON_ERROR_STOP=1 -f "$work/$slot.sql"
+    [ -z "$schema" ] || set -- "$@" -v "target=$schema"
+    [ -z "$resumed" ] || set -- "$@" -v "orchestrator_at=$at" -v "orchestrator_journal=$half"
+    if [ -n "$services" ]; then
+        PGSERVICE=$on_server PGDATABASE=$database psql "$@"
+    elif [ -n "${PGSERVICE:-}" ]; then
+        PGDATABASE=$database psql "$@"
+    else
+        [ -z "$host" ] || set -- "$@" -h "$host"
+        [ -z "$port" ] || set -- "$@" -p "$port"
+        PGDATABASE=$database psql "$@"
+    fi
+}
+
+send_mysql() {
+    set -- --default-character-set=utf8mb4 --comments --batch --skip-column-names
+    set -- "$@" "--database=$database"
+    [ -z "${MYSQL_USER:-}" ] || set -- "$@" "--user=$MYSQL_USER"
+    if [ -n "$services" ]; then
+        set -- "--defaults-group-suffix=_$on_server" "$@"
+    else
+        [ -z "$host" ] || set -- "$@" "--host=$host" --protocol=TCP
+        [ -z "$port" ] || set -- "$@" "--port=$port"
+    fi
+    "$client" "$@" <"$work/$slot.sql"
+}
+
+sql_text() {
+    printf "'"
+    printf %s "$1" | sed "s/'/''/g"
+    printf "'"
+}
+
+# Send what stands in $work/$slot.sql; gives the client's exit code.
+send() {
+    if [ "$client" = psql ]; then
+        send_postgresql >"$log" 2>&1
+    else
+        if [ -n "$resumed" ]; then
+            {
+                echo "SET @orchestrator_at = $(sql_text "$at");"
+                echo "SET @orchestrator_journal = $(sql_text "$half");"
+                cat "$work/$slot.sql"
+            } >"$work/$slot.more"
+            mv "$work/$slot.more" "$work/$slot.sql"
+        fi
+        send_mysql >"$log" 2>&1
+    fi
+}
+
+said() { sed -n "s/^.*orchestrator: $1: *//p" "$log" | tail -n 1; }
+last_error() {
+    grep -E 'ERROR|FATAL|error:' "$log" | tail -n 1 | cut -c 1-300
+    [ -s "$log" ] || echo "the client said nothing"
+}
+
+# What the journal says of the step that was begun: sets step and first, or result and message.
+go_on() {
+    set -- $half # shellcheck disable=SC2086 # words are meant
+    revision=$1 direction=$2 number=$3 kind=$4 source=$5
+    found=$(steps_of $scripts | awk -v r="$revision" -v d="$direction" -v at="${at:-base}" '
+        $5 == r && $6 == d && $3 == at { print; exit }')
+    set -- $found
+    if [ $# -eq 0 ]; then
+        result=in-doubt
+        message="half-way through the $direction of $revision, which is no step here: see orchestrator repair"
+        return 1
+    fi
+    script=$1 step=$2
+    if [ "$source" != "$7" ]; then
+        result=in-doubt
+        message="half-way through another text of $revision: see orchestrator repair"
+        return 1
+    fi
+    if [ "$8" = whole ]; then
+        result=in-doubt
+        message="half-way through $revision, statement $number, which needs the session that began it: see orchestrator repair"
+        return 1
+    fi
+    case $kind in
+    data | header) first=$((number + 1)) ;;
+    refused) first=$number ;;
+    *) ask_evidence || return 1 ;;
+    esac
+    return 0
+}
+
+# Whether the statement in doubt ran, by its evidence in the database.
+ask_evidence() {
+    query=$(awk -v step="$step" -v number="$number" '
+        /^-- @evidence / && $3 == step && $4 == number {
+            sub(/^-- @evidence [0-9]+ [0-9]+ /, ""); print; exit }' "$script")
+    printf '%s\n' "$query" >"$work/$slot.query"
+    awk -v file="$work/$slot.query" '
+        /^-- @step / { inside = 1 }
+        /^-- @end/ { inside = 0; while ((getline line < file) > 0) print line }
+        !inside' "$script" >"$work/$slot.sql"
+    cp "$work/$slot.sql" "${log%.log}.evidence.sql"
+    resumed=yes
+    if ! send; then
+        result=failed
+        message="half-way through $revision; what became of statement $number could not be asked: $(last_error)"
+        return 1
+    fi
+    case $(said evidence) in
+    ran) first=$((number + 1)) ;;
+    not) first=$number ;;
+    *)
+        result=in-doubt
+        message="statement $number of $revision was begun, and nothing tells whether it ran: look (${log%.log}.evidence.sql is what was asked), and decide with: orchestrator repair"
+        return 1
+        ;;
+    esac
+    rm -f "${log%.log}.evidence.sql"
+}
+
+# One target: sets result, message and at.
+run_target() {
+    result='' message='' at='' half='' resumed='' step=1 first=0 waited=0 tries=0
+    remaining=$scripts
+    script=${remaining%% *}
+    while :; do
+        if [ -z "$resumed" ]; then
+            cat "$script" >"$work/$slot.sql"
+        else
+            rest_of "$script" "$step" "$first" >"$work/$slot.sql"
+        fi
+        if send; then
+            at=$(steps_of "$script" | awk 'END { print $4 }')
+            rest=${remaining#"$script"}
+            remaining=${rest# }
+            [ -n "$remaining" ] || { result=done; return; }
+            script=${remaining%% *}
+            resumed='' step=1 first=0 half='' tries=0
+            continue
+        fi
+        if grep -q 'orchestrator: locked' "$log" || grep -q 'orchestrator: busy' "$log"; then
+            if [ "$waited" -ge "$patience" ] || [ -e "$work/stop" ]; then
+                result=locked
+                message=$(said locked)$(said busy)
+                return
+            fi
+            sleep 1
+            waited=$((waited + 1))
+            # A step may be half-way where another session was busy: look anew.
+            resumed='' step=1 first=0 half='' at=''
+            continue
+        fi
+        if grep -q '^orchestrator: begins' "$log"; then
+            result=failed
+            message=$(last_error)
+            return
+        fi
+        if ! grep -q 'orchestrator: stands at' "$log"; then
+            result=failed
+            message=$(said refused)
+            [ -n "$message" ] || message=$(last_error)
+            return
+        fi
+        tries=$((tries + 1))
+        state=$(sed -n 's/^orchestrator: stands at *//p' "$log" | tail -n 1)
+        found=$(steps_of $scripts | awk -v at="${state:-base}" '$3 == at { print; exit }')
+        now_half=$(sed -n 's/^orchestrator: half-way *//p' "$log" | tail -n 1)
+        if [ "$tries" -gt 3 ]; then
+            result=failed
+            message="somebody else works on it: $(said refused)"
+            return
+        fi
+        if [ -z "$found" ]; then
+            elsewhere
+            return
+        fi
+        set -- $found
+        script=$1 step=$2 first=0 at=$state resumed=yes half=$now_half
+        remaining=$script${scripts##*"$script"}
+        if [ -n "$half" ]; then
+            go_on || return
+        fi
+    done
+}
+
+# A target at a state that no step starts from.
+elsewhere() {
+    at=$state
+    ends=$(steps_of $scripts | awk -v at="${state:-base}" '
+        path != $1 && path != "" { if (to == at) cut = $1 }
+        { path = $1; to = $4 }
+        END { if (to == at) print "already"; else if (cut != "") print "live" }')
+    case $ends in
+    already) result=already ;;
+    live)
+        result=live
+        message="the next step needs orchestrator: see README.md"
+        ;;
+    *)
+        result=refused
+        message=$(said refused)
+        ;;
+    esac
+}
+
+# Claims are files that only one worker can make.
+worker() {
+    slot=$1 number_=0
+    while IFS=$separator read -r of_bind stage_ on_server client host port database schema tenant_ state_ scripts; do
+        number_=$((number_ + 1))
+        [ "$stage_" = "$stage" ] || continue
+        [ ! -e "$work/stop" ] || return 0
+        (set -C; : >"$work/claim.$number_") 2>/dev/null || continue
+        if [ -n "$undo" ]; then
+            reversed=''
+            for path in $scripts; do reversed="$(turned "$path")${reversed:+ }$reversed"; done
+            scripts=$reversed
+        fi
+        case $client in
+        mysql) command -v mysql >/dev/null 2>&1 || client=mariadb ;;
+        mariadb) command -v mariadb >/dev/null 2>&1 || client=mysql ;;
+        esac
+        log=logs/$number_.log
+        began=$(date +%s)
+        started=$(date -u +%Y-%m-%dT%H:%M:%SZ)
+        run_target </dev/null
+        seconds=$(($(date +%s) - began))
+        line=$(for value in "$of_bind" "$on_server" "$tenant_" "$schema" "$database" "$result" \
+            "${at:-base}" "$started" "$seconds" "$message"; do
+            quoted "$value"
+            printf ,
+        done)
+        printf '%s\n' "${line%,}" >>"$results"
+        echo x >>"$work/ended"
+        case $result in
+        done | already) ;;
+        *)
+            printf '%s\037%s\n' "$of_bind" "$result" >>"$work/failed"
+            echo "$of_bind $on_server $tenant_ $schema$database: $result: $message ($log)" >&2
+            if [ "$(wc -l <"$work/failed")" -gt "$budget" ]; then
+                [ -e "$work/stop" ] || echo "run-all.sh: more than $budget failed: nothing new is started" >&2
+                : >"$work/stop"
+            fi
+            ;;
+        esac
+    done <"$work/targets"
+}
+
+echo "run-all.sh: $total of $left targets to run, $jobs at a time" >&2
+order=-n
+[ -z "$undo" ] || order=-rn
+cut -d "$separator" -f 2 "$work/targets" | sort "$order" | uniq >"$work/stages"
+last=$(tail -n 1 "$work/stages")
+for stage in $(cat "$work/stages"); do
+    [ ! -e "$work/stop" ] || break
+    # What depends on a bind that failed is not begun.
+    slot=0
+    while [ "$slot" -lt "$jobs" ]; do
+        slot=$((slot + 1))
+        worker "$slot" &
+    done
+    wait
+    if [ -s "$work/failed" ] && [ ! -e "$work/stop" ]; then
+        [ "$stage" = "$last" ] ||
+            echo "run-all.sh: targets failed: the binds that depend on them are not begun" >&2
+        : >"$work/stop"
+    fi
+done
+ended=$(wc -l <"$work/ended" | tr -d ' ')
+failed=$(wc -l <"$work/failed" | tr -d ' ')
+echo "run-all.sh: $((ended - failed)) done, $failed failed, $((total - ended)) not started; see $results" >&2
+[ "$failed" -eq 0 ] && [ "$ended" -eq "$total" ]
