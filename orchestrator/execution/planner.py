@@ -7,16 +7,16 @@ The thinking is in `planning.cohorts`; here is its I/O.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from orchestrator.config import Bind
 from orchestrator.execution.project import Project
 from orchestrator.execution.stages import staged_targets
-from orchestrator.fleet.state import read_fleet
+from orchestrator.fleet.state import FleetState, read_fleet
 from orchestrator.fleet.targets import Found, Selection, find_targets, selected_binds
-from orchestrator.fleet.types import UnknownTenants
+from orchestrator.fleet.types import Target, UnknownTenants
 from orchestrator.planning.cohorts import assemble, group
 from orchestrator.planning.paths import Goal, Verb, set_goal
 from orchestrator.planning.plan import Plan, Waiting
@@ -31,7 +31,8 @@ class Request:
     """What a command asks for.
 
     destinations: as written (REV, +n, bind:REV). purge: plan as from an empty version table.
-    record: have every step recorded; it is not needed to show which steps there are.
+    record: have every step recorded; it is not needed to show which steps there are. read: tells
+    where targets stand; the servers do, unless somebody has written it down.
     """
 
     selection: Selection
@@ -41,6 +42,7 @@ class Request:
     allow_empty: bool = False
     record: bool = True
     listener: Listener = field(default_factory=Listener)
+    read: Callable[[Sequence[Target]], FleetState] = read_fleet
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ class Planner:
         targets = sorted(found.targets, key=lambda target: places[target.bind.name])
         self.project.config.require(binds=places)
         purge = self.request.purge
-        routes = group(targets, read_fleet(targets), self.histories, self.goal, purge=purge)
+        routes = group(targets, self.request.read(targets), self.histories, self.goal, purge=purge)
         compiled = None
         if self.request.record and self.goal.verb != "stamp":
             wanted = [route.wanted for route in routes.cohorts]

@@ -1,0 +1,300 @@
+"""`README.md` of a bundle: what it does, how to run it, what to do when it stops, how to undo it.
+
+Enters: a Content and its scripts.  Leaves: Markdown, for a reader who knows databases and has never
+heard of Alembic.  No I/O.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from orchestrator import __version__
+from orchestrator.planning.bundle.folder import CohortScripts, Content
+from orchestrator.planning.bundle.parts import Cut
+from orchestrator.planning.bundle.types import Script, named
+from orchestrator.planning.destructive import destroys
+from orchestrator.planning.plan import Blocked, PlanStep
+
+_SHOWN = 20
+"""Targets that are named one by one, where there are many."""
+
+_CLIENTS = {"postgresql": "psql", "mysql": "mysql (or mariadb)", "mariadb": "mariadb (or mysql)"}
+
+
+def write_readme(content: Content, found: Sequence[CohortScripts]) -> str:
+    """The whole text."""
+    return "\n".join(_lines(content, found)) + "\n"
+
+
+def _lines(content: Content, found: Sequence[CohortScripts]) -> Iterator[str]:
+    plan = content.plan
+    verb = plan.goal.verb
+    targets = sum(len(one.cohort.targets) for one in found)
+    yield f"# Database {verb}: {_many(targets, 'database or schema', 'databases and schemas')}"
+    yield ""
+    yield f"Written {content.made:%Y-%m-%d %H:%M} UTC by orchestrator {__version__}."
+    yield f"Plan `{content.digest}` (plan.json)."
+    yield ""
+    yield (
+        "Each *target* is one database or schema, with a small version table in it that says which"
+        " changes (*revisions*) it has had. A script here takes every target that stands at one"
+        " revision to another; targets.csv says which script is for which target. A script looks"
+        " first whether the target stands where the script starts from: where it does not, it"
+        " changes nothing and says why. So no script can run twice, or on the wrong target."
+    )
+    yield ""
+    yield from _what(content, found)
+    yield from _revisions(content, found)
+    yield from _cuts(content, found)
+    yield from _missing(found)
+    yield from _blocked(plan.blocked)
+    yield from _running(content, found)
+    yield from _stopping(found)
+    yield from _undoing(found)
+    yield from _files(found)
+
+
+def _many(count: int, one: str, many: str) -> str:
+    return f"{count:,} {one if count == 1 else many}"
+
+
+def _what(content: Content, found: Sequence[CohortScripts]) -> Iterator[str]:
+    yield "## What it changes"
+    yield ""
+    yield "| stage | bind | server kind | targets | from | to | revisions | script |"
+    yield "|---|---|---|---|---|---|---|---|"
+    for one in sorted(found, key=lambda one: content.stages[one.cohort.bind]):
+        cohort = one.cohort
+        scripts = "<br>".join(f"`{script.path}`" for script in one.there.scripts) or "none"
+        yield (
+            f"| {content.stages[cohort.bind]} | {cohort.bind} | {cohort.flavour} |"
+            f" {len(cohort.targets):,} | {named(cohort.state)} | {named(_end(one))} |"
+            f" {len(cohort.steps)} | {scripts} |"
+        )
+    yield ""
+    back = content.plan.goal.verb == "downgrade"
+    order = "the highest stage first" if back else "stage 1 first"
+    yield f"Stages are run in order, {order}: a later one needs what an earlier one has done."
+    yield ""
+
+
+def _end(one: CohortScripts) -> tuple[str, ...]:
+    cut = one.there.cuts[-1].after if one.there.cuts else None
+    script = one.there.scripts[-1].end if one.there.scripts else None
+    if cut is None or script is None:
+        return script or cut or one.cohort.state
+    last = one.cohort.steps[-1].step.revision
+    return cut if one.there.cuts[-1].revision == last else script
+
+
+def _revisions(content: Content, found: Sequence[CohortScripts]) -> Iterator[str]:
+    yield "## Its revisions"
+    yield ""
+    seen: set[tuple[str, str, str]] = set()
+    for one in found:
+        for step in one.cohort.steps:
+            key = one.cohort.bind, step.step.revision, str(step.step.direction)
+            if key in seen:
+                continue
+            seen.add(key)
+            yield from _revision(content, key, one, step)
+    yield ""
+
+
+def _revision(
+    content: Content, key: tuple[str, str, str], one: CohortScripts, step: PlanStep
+) -> Iterator[str]:
+    bind, revision, _direction = key
+    message = " ".join(step.step.message.split())
+    count = (
+        "run by orchestrator itself"
+        if step.live
+        else _many(step.statements, "statement", "statements")
+    )
+    yield f"- **{bind} {revision}** {message} ({count})"
+    for segment in step.recording.segments:
+        for text in segment.statements:
+            marks = destroys(text, one.cohort.flavour.family)
+            if marks:
+                yield f"    - **DESTRUCTIVE**, {', '.join(marks)}: `{_short(text)}`"
+    for remark in content.remarks.get(key, ()):
+        yield f"    - {remark}"
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split()).replace("`", "'")
+    return line if len(line) <= 100 else f"{line[:97]}..."
+
+
+def _cuts(content: Content, found: Sequence[CohortScripts]) -> Iterator[str]:
+    cuts = {(one.cohort.bind, cut.revision): (one, cut) for one in found for cut in one.there.cuts}
+    if not cuts:
+        return
+    verb = content.plan.goal.verb
+    yield "## Steps that no script can take"
+    yield ""
+    yield (
+        "These revisions ask the database while they run, so their SQL cannot be written ahead of"
+        " time. The scripts stop before them. Whoever has orchestrator and the project runs the"
+        " command; then run-all.sh, started again, goes on behind them."
+    )
+    yield ""
+    for (bind, _revision_), (_one, cut) in cuts.items():
+        yield f"- **{bind} {cut.revision}** {' '.join(cut.message.split())}"
+        yield from (f"    - why: {why}" for why in cut.why)
+        to = cut.revision if verb == "upgrade" else named(cut.after)
+        yield f"    - run: `orchestrator {verb} --bind {bind} --to {to}`"
+    yield ""
+
+
+def _missing(found: Sequence[CohortScripts]) -> Iterator[str]:
+    missing = [one.cohort for one in found if one.cohort.missing]
+    if not missing:
+        return
+    yield "## To be made first"
+    yield ""
+    for cohort in missing:
+        if cohort.targets[0].schema is not None and cohort.targets[0].bind.create:
+            yield f"- {cohort.bind}: {cohort.missing:,} schemas; their script makes them."
+        else:
+            yield (
+                f"- {cohort.bind}: {cohort.missing:,} of its databases or schemas do not exist yet:"
+                " create them before you start (targets.csv has their names; state base)."
+            )
+    yield ""
+
+
+def _blocked(blocked: Sequence[Blocked]) -> Iterator[str]:
+    if not blocked:
+        return
+    yield "## Not part of this bundle"
+    yield ""
+    causes = Counter(one.problem.what for one in blocked)
+    for what, count in causes.most_common(_SHOWN):
+        names = [one.target.id for one in blocked if one.problem.what == what]
+        more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
+        yield f"- {count:,}: {what}: {', '.join(names[:_SHOWN])}{more}"
+    yield ""
+
+
+def _running(content: Content, found: Sequence[CohortScripts]) -> Iterator[str]:
+    families = {one.cohort.flavour.name for one in found}
+    yield "## How to run it"
+    yield ""
+    yield f"On a machine that reaches the servers, with {' and '.join(_CLIENTS[f] for f in sorted(families))}:"
+    yield ""
+    yield "    sha256sum -c SHA256SUMS       # nobody has changed it"
+    yield "    ./run-all.sh -n               # what would be run, on what"
+    yield "    ./run-all.sh -t TENANT        # one target first"
+    yield "    ./run-all.sh -j 8             # the rest, eight at a time"
+    yield ""
+    yield (
+        "It stops at the first failure (`-f N` allows N), lets what runs come to its end, and can"
+        " be started again: what is done is left alone. results.csv says what became of each"
+        " target, the folder logs what the clients said."
+    )
+    yield ""
+    yield (
+        "Users and passwords come from where the clients look for them: `PGUSER` and `~/.pgpass`"
+        " or `PGPASSFILE`; `MYSQL_USER` and `~/.my.cnf` or `MYSQL_PWD`. Where servers need"
+        " different ones, `-S` reads each connection by the server's name: a service of"
+        " pg_service.conf, a group `[client_SERVER]` of ~/.my.cnf. Connect to the servers"
+        " themselves, not through a pooler in transaction mode."
+    )
+    yield ""
+    yield "One by hand:"
+    yield ""
+    for script in _examples(found):
+        yield f"    {_command(script)}"
+    yield ""
+
+
+def _examples(found: Sequence[CohortScripts]) -> Iterator[Script]:
+    seen: set[tuple[str, bool]] = set()
+    for one in found:
+        for script in one.there.scripts[:1]:
+            kind = script.flavour.name, script.bind.tenancy == "schema"
+            if kind not in seen:
+                seen.add(kind)
+                yield script
+
+
+def _command(script: Script) -> str:
+    if script.flavour.family == "postgresql":
+        schema = " -v target=SCHEMA" if script.bind.tenancy == "schema" else ""
+        return f"psql -X -h HOST -d DATABASE{schema} -f {script.path}"
+    client = script.flavour.name
+    options = "--default-character-set=utf8mb4 --comments"
+    return f"{client} -h HOST {options} DATABASE < {script.path}"
+
+
+def _stopping(found: Sequence[CohortScripts]) -> Iterator[str]:
+    mysql = any(one.cohort.flavour.family == "mysql" for one in found)
+    yield "## When it stops"
+    yield ""
+    yield "| in results.csv | what it means | what to do |"
+    yield "|---|---|---|"
+    yield "| done, already | the target is where it should be | nothing |"
+    yield (
+        "| failed | a statement was refused, or the connection was lost; see its log | repair the"
+        " cause, start run-all.sh again: it goes on where that target stopped |"
+    )
+    yield (
+        "| refused | the target is not where this bundle expects it; nothing was changed | find"
+        " out why; tell who wrote this bundle |"
+    )
+    yield "| locked | another session works on it | start again later |"
+    yield "| live | the next step needs orchestrator | see above |"
+    yield (
+        "| in-doubt | it was cut off inside a statement, and nothing tells whether that ran |"
+        " look at the target; whoever has orchestrator decides with `orchestrator repair` |"
+    )
+    yield ""
+    yield (
+        "On PostgreSQL a revision is one transaction: done whole or not at all, but for CREATE"
+        " INDEX CONCURRENTLY and its kin."
+    )
+    if mysql:
+        yield (
+            "MySQL and MariaDB commit each DDL statement by itself. So each one is written down, in"
+            " the table orchestrator_journal inside the target, before it runs and when it is done;"
+            " the table is empty when no revision is half-way."
+        )
+    yield ""
+
+
+def _undoing(found: Sequence[CohortScripts]) -> Iterator[str]:
+    yield "## How to undo it"
+    yield ""
+    yield "    ./run-all.sh -u"
+    yield ""
+    yield (
+        "runs the scripts of the other direction on the targets that this bundle has brought to"
+        " their end, last stage first. It brings back the schema; rows that a step has deleted or"
+        " overwritten do not come back."
+    )
+    for one in found:
+        for cut in one.back.cuts:
+            yield ""
+            yield _no_way_back(one.cohort.bind, cut)
+    yield ""
+
+
+def _no_way_back(bind: str, cut: Cut) -> str:
+    return f"**{bind} {cut.revision}** cannot be undone by a script: {'; '.join(cut.why)}."
+
+
+def _files(found: Sequence[CohortScripts]) -> Iterator[str]:
+    yield "## Files"
+    yield ""
+    yield "- plan.json: the plan; `orchestrator upgrade --plan plan.json` runs the same statements."
+    yield "- targets.csv: each target, where it stands, and its scripts in their order."
+    yield "- run-all.sh: runs them; needs a POSIX shell, awk, sed and the clients."
+    yield "- BIND/SERVER KIND/FROM-TO.up.sql and .down.sql: the scripts."
+    yield "- SHA256SUMS: of all of these."
+    yield ""
+    yield (
+        "Afterwards, whoever has orchestrator runs `orchestrator verify` on this folder: it says"
+        " of every target whether it is where it should be."
+    )
