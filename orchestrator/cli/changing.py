@@ -16,7 +16,7 @@ import click
 
 from orchestrator.cli.apply import dry_run, log_format
 from orchestrator.cli.options import as_json, opened, selects
-from orchestrator.cli.script import from_revision, output_folder, print_scripts
+from orchestrator.cli.script import from_revision, output_folder, print_scripts, state_file
 from orchestrator.config import Config
 from orchestrator.config.mistake import Mistake
 from orchestrator.config.values import duration
@@ -36,6 +36,7 @@ class Asked:
     sql: bool
     output: Path | None
     from_: tuple[str, ...]
+    state: Path | None
     log_format: str
     as_json: bool
 

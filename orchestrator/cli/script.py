@@ -26,14 +26,20 @@ output_folder = click.option(
     "-o",
     "output",
     type=click.Path(path_type=Path, file_okay=False),
-    help="With --sql: write one script a target into this folder.",
+    help="With --sql: write a bundle for a DBA into this new folder (stamp: a script a target).",
 )
 from_revision = click.option(
     "--from",
     "from_",
     multiple=True,
     metavar="[BIND:]REV",
-    help="With --sql: the revision the targets stand at (default for upgrade: base).",
+    help="With --sql: the revision the targets stand at (without -o, for upgrade: base).",
+)
+state_file = click.option(
+    "--state",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="With --sql -o: where the targets stand, as `orchestrator status --json` told it.",
 )
 
 
@@ -64,7 +70,7 @@ def write_sql(
     project.config.require(offline=binds)
     histories = project.histories(binds)
     goal = set_goal(project.config, histories, verb, written)
-    starts = _starts(project, histories, verb, from_)
+    starts = starts_of(project, histories, verb, from_)
     flavours = script_flavours(project, list(binds.values()))
     paths = {
         name: histories[name].path(starts[name], goal.migrations(histories[name]))
@@ -87,10 +93,11 @@ def _say_recording(bind: str, steps: int, flavour: Flavour) -> None:
     note(f"bind {bind}: recording {plural(steps, 'revision')} for {flavour}")
 
 
-def _starts(
+def starts_of(
     project: Project, histories: Mapping[str, History], verb: Verb, from_: Sequence[str]
 ) -> dict[str, tuple[str, ...]]:
-    """Where each bind's targets stand, as --from says: full revision ids, () for base."""
+    """Where each bind's targets stand, as --from says: full revision ids, () for base. Raises
+    UsageError."""
     found: dict[str, tuple[str, ...]] = {}
     problems: list[Problem] = []
     for text in from_:

@@ -128,7 +128,7 @@ def _short(text: str) -> str:
 
 
 def _cuts(content: Content, found: Sequence[CohortScripts]) -> Iterator[str]:
-    cuts = {(one.cohort.bind, cut.revision): (one, cut) for one in found for cut in one.there.cuts}
+    cuts = {(one.cohort.bind, cut.revision): cut for one in found for cut in one.there.cuts}
     if not cuts:
         return
     verb = content.plan.goal.verb
@@ -140,7 +140,7 @@ def _cuts(content: Content, found: Sequence[CohortScripts]) -> Iterator[str]:
         " command; then run-all.sh, started again, goes on behind them."
     )
     yield ""
-    for (bind, _revision_), (_one, cut) in cuts.items():
+    for (bind, _), cut in cuts.items():
         yield f"- **{bind} {cut.revision}** {' '.join(cut.message.split())}"
         yield from (f"    - why: {why}" for why in cut.why)
         to = cut.revision if verb == "upgrade" else named(cut.after)
@@ -182,7 +182,8 @@ def _running(content: Content, found: Sequence[CohortScripts]) -> Iterator[str]:
     families = {one.cohort.flavour.name for one in found}
     yield "## How to run it"
     yield ""
-    yield f"On a machine that reaches the servers, with {' and '.join(_CLIENTS[f] for f in sorted(families))}:"
+    clients = " and ".join(_CLIENTS[name] for name in sorted(families))
+    yield f"On a machine that reaches the servers, with {clients}:"
     yield ""
     yield "    sha256sum -c SHA256SUMS       # nobody has changed it"
     yield "    ./run-all.sh -n               # what would be run, on what"
