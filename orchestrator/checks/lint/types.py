@@ -11,7 +11,7 @@ from typing import Literal
 
 from orchestrator.checks.types import Shape
 from orchestrator.config import Flavour
-from orchestrator.revisions.types import Step
+from orchestrator.revisions.types import LiveReason, Step
 
 Severity = Literal["notice", "warning", "error"]
 SEVERITIES: tuple[Severity, ...] = ("notice", "warning", "error")
@@ -64,9 +64,11 @@ class Subject:
 
     file: relative to the project. sent: its statements; of a live step those that it sent on a
     scratch database. before, after: the schema around it; None without a scratch database.
+    failed: the server's words where its upgrade did not run on scratch, failed_line: where.
     undone: the schema after its downgrade, for an upgrade; None when that was not run.
     undo_failed: why its downgrade did not run; "" when it did. has_downgrade: whether its file
-    defines one that does something. tables: real tables by name; empty when none were asked.
+    defines one that does something; downgrade_line: where, 0 when it defines none at all.
+    tables: real tables by name; empty when none were asked. reasons: why it is live.
     """
 
     bind: str
@@ -81,6 +83,10 @@ class Subject:
     undo_failed: str = ""
     has_downgrade: bool = True
     tables: Mapping[str, TableFacts] = field(default_factory=dict)
+    failed: str = ""
+    failed_line: int = 0
+    downgrade_line: int = 0
+    reasons: tuple[LiveReason, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
