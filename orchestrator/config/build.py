@@ -24,6 +24,7 @@ from orchestrator.config.types import (
     Bind,
     Config,
     Deferred,
+    Drift,
     Rollout,
     Server,
     SourceKind,
@@ -59,7 +60,7 @@ def build(file: FileSection, document: Document, connections: Connections, root:
         default_bind=file.default_bind,
         scratch=connections.scratch,
         rollout=_rollout(file.rollout),
-        drift_ignore=file.drift.ignore,
+        drift=Drift(file.drift.ignore, file.drift.column_order),
         deferred=(*_unset(document), *connections.deferred),
     )
 

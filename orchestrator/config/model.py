@@ -362,6 +362,9 @@ class DriftSection(Section):
     """What a comparison of live schemas leaves out."""
 
     ignore: Texts = Field(default=(), description="Globs of objects: *.spatial_ref_sys.")
+    column_order: Flag = Field(
+        default=True, description="Whether the order of a table's columns counts."
+    )
 
 
 class FileSection(Section):

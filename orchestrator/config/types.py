@@ -178,6 +178,15 @@ class Rollout:
 
 
 @dataclass(frozen=True, slots=True)
+class Drift:
+    """The drift section. ignore: globs of what never counts. column_order: whether the order of a
+    table's columns counts."""
+
+    ignore: tuple[str, ...] = ()
+    column_order: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """A whole databases.yaml. `root` is the project's folder (where databases.yaml stands, or
     --project); `binds` keeps the order of the file."""
@@ -191,7 +200,7 @@ class Config:
     default_bind: str | None = None
     scratch: Mapping[Family, URL] = field(default_factory=dict)
     rollout: Rollout = field(default_factory=Rollout)
-    drift_ignore: tuple[str, ...] = ()
+    drift: Drift = field(default_factory=Drift)
     deferred: tuple[Deferred, ...] = ()
 
     def require(

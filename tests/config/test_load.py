@@ -96,7 +96,7 @@ def test_the_whole_example(load: Load, tmp_path: Path) -> None:
     assert (canary.name, canary.select, canary.soak) == ("canary", {"tier": "internal"}, 600.0)
     assert (tenth.percent, tenth.pause) == (10.0, True)
     assert (rest.name, rest.percent, rest.count) == ("rest", None, None)
-    assert config.drift_ignore == ("*.spatial_ref_sys",)
+    assert config.drift.ignore == ("*.spatial_ref_sys",)
 
 
 def test_unset_variables_matter_only_to_what_uses_them(load: Load) -> None:
