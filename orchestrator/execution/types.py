@@ -54,8 +54,8 @@ class Mismatch:
 
     when: "before" (its fingerprint changed since the rollout was started, or it never was like the
     others), "after" (equal before, and not after the same steps). like: the target that it is
-    compared with, as an id. differences: what is expected is `like`'s. stops: whether the wave ends
-    for it.
+    compared with, as an id: its own for one that was changed since. differences: what is expected
+    is `like`'s. stops: whether the wave ends for it. problem: why there are no differences.
     """
 
     target: Target
@@ -63,3 +63,4 @@ class Mismatch:
     like: str
     differences: tuple[Difference, ...]
     stops: bool = True
+    problem: str = ""
