@@ -9,7 +9,7 @@ from datetime import datetime
 import click
 
 from orchestrator.cli.options import as_json, opened
-from orchestrator.cli.output import note, plural, print_json, say
+from orchestrator.cli.output import lasting, note, plural, print_json, say
 from orchestrator.cli.recorder import read_ledger
 from orchestrator.cli.summary import Failed, print_causes
 from orchestrator.errors import Problem, UsageError
@@ -142,11 +142,7 @@ def _print_table(lines: Sequence[Sequence[str]]) -> None:
 def _took(view: RunView) -> str:
     """How long it ran, as far as is known."""
     seconds = ((view.run.ended or view.run.seen) - view.run.started).total_seconds()
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
+    return f"{seconds:.1f} s" if seconds < 60 else lasting(seconds)
 
 
 def _header(view: RunView) -> Iterator[tuple[str, str]]:
