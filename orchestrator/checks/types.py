@@ -69,8 +69,8 @@ class Scope:
     hidden: names of tables that never do (version tables, journals, the ledger's, those of other
     binds in the same place); "schema.table" outside of the session's default schema. ignore: globs
     of `drift.ignore`. column_order: whether the order of a table's columns counts. schemas: for a
-    target without a schema of its own on PostgreSQL, the schemas that belong to it, "" for the
-    session's default among them; () for that alone.
+    target without a schema of its own on PostgreSQL, those that belong to it besides the session's
+    default schema.
     """
 
     hidden: frozenset[str] = frozenset()

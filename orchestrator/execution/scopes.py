@@ -20,9 +20,6 @@ from orchestrator.fleet.targets import fleet_of
 from orchestrator.fleet.types import Target
 from orchestrator.revisions.options import hidden_tables
 
-DEFAULT_SCHEMA = ""
-"""In `Scope.schemas`: the session's own."""
-
 _Site = tuple[str, str, str]
 """Server, database and schema: a Place without its version table."""
 
@@ -72,11 +69,11 @@ class _Scopes:
         )
 
     def _schemas(self, bind: Bind) -> tuple[str, ...]:
-        """() where the bind's tables stand in the session's schema alone."""
+        """Those that its models name."""
         if bind.tenancy == "schema" or bind.family != "postgresql":
             return ()
-        found = {key.rpartition(".")[0] for key in self._project.models.of(bind.name).table_keys}
-        return () if found <= {DEFAULT_SCHEMA} else tuple(sorted(found))
+        keys = self._project.models.of(bind.name).table_keys
+        return tuple(sorted({key.rpartition(".")[0] for key in keys} - {""}))
 
 
 class _Sites:
