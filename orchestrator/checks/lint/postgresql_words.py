@@ -29,8 +29,6 @@ def words(text: str) -> Iterator[Word]:
     that the server folds it to; keywords are compared without regard to case anyway."""
     for found in _WORD.finditer(text):
         kind = found.lastgroup
-        if kind == "tag":
-            kind = "text"
         if kind == "skip":
             continue
         said = found.group()
