@@ -40,7 +40,7 @@ class Asked:
     as_json: bool
 
 
-def _seconds(_ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
+def seconds(_ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
     """A duration as in databases.yaml."""
     try:
         return None if value is None else duration(value)
@@ -49,7 +49,7 @@ def _seconds(_ctx: click.Context, param: click.Parameter, value: str | None) -> 
 
 
 def _limit(name: str, words: str) -> Callable[[Function], Function]:
-    return click.option(f"--{name}", callback=_seconds, metavar="DURATION", help=words)
+    return click.option(f"--{name}", callback=seconds, metavar="DURATION", help=words)
 
 
 _LIMITS = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import IO, TYPE_CHECKING, Any
 
 from orchestrator.config.passwords import keep_secret as keep_secret
@@ -22,6 +22,14 @@ _lost: list[OSError] = []
 def say(text: str = "") -> None:
     """A line of the result, on stdout."""
     _print(redact(text), sys.stdout)
+
+
+def print_table(lines: Sequence[Sequence[str]]) -> None:
+    """Lines on stdout, each column as wide as its longest cell."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        cells = (f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True))
+        say("  ".join(cells).rstrip())
 
 
 def print_rich(renderable: RenderableType) -> None:

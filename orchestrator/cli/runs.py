@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import datetime
 
 import click
 
 from orchestrator.cli.options import as_json, opened
-from orchestrator.cli.output import lasting, note, plural, print_json, say
+from orchestrator.cli.output import lasting, note, plural, print_json, print_table, say
 from orchestrator.cli.recorder import read_ledger
 from orchestrator.cli.summary import Failed, print_causes
 from orchestrator.errors import Problem, UsageError
@@ -56,7 +56,7 @@ def _list(project: Project, *, limit: int, bind: str | None, as_json: bool) -> N
     if as_json:
         print_json([run_data(view) for view in views])
     elif views:
-        _print_table([_HEAD, *map(_line, views)])
+        print_table([_HEAD, *map(_line, views)])
     else:
         note("the ledger has no run" + (f" of bind {bind}" if bind else " yet"))
 
@@ -130,13 +130,6 @@ def _line(view: RunView) -> tuple[str, ...]:
         f"{view.ended:,} of {view.planned:,}{failed}",
         f"{run.who} on {run.host}",
     )
-
-
-def _print_table(lines: Sequence[Sequence[str]]) -> None:
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    for line in lines:
-        cells = (f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True))
-        say("  ".join(cells).rstrip())
 
 
 def _took(view: RunView) -> str:
