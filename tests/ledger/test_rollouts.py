@@ -18,34 +18,12 @@ from orchestrator.config.ledger_tables import LEDGER_TABLES
 from orchestrator.errors import LedgerError, UsageError
 from orchestrator.ledger import tables
 from orchestrator.ledger.ledger import Ledger
-from orchestrator.ledger.rollout_types import RolloutRow, RolloutTarget, WaveCount, WaveRow
+from orchestrator.ledger.rollout_types import WaveCount, WaveRow
 from orchestrator.ledger.rollouts import Rollouts
 from orchestrator.ledger.types import Run
 from tests.conftest import DatabaseFactory
 from tests.ledger.made import NOON, batch, run, write
-
-PLAN = '{"digest": "sha256:1", "ä": "\N{GRINNING FACE}"}\n'
-WAVES = (
-    WaveRow(0, "canary", 2, 8, 0, soak=1.5, pause=True, checks=(("verify",), ("./look", "a b"))),
-    WaveRow(1, "rest", 3, 4, 1),
-)
-
-
-def rollout(name: str = "20261122T120000-0001", minutes: int = 0, **fields: object) -> RolloutRow:
-    at = NOON + timedelta(minutes=minutes)
-    made = RolloutRow(name, "upgrade", "alice", at, at, "sha256:1", PLAN, run="first")
-    return replace(made, **fields)  # type: ignore[arg-type]
-
-
-def places(*binds: str, count: int = 5) -> tuple[RolloutTarget, ...]:
-    """Targets of these binds in turn: two in the first wave, the others in the second."""
-    names = binds or ("shop",)
-    return tuple(
-        RolloutTarget(
-            number, int(number > 1), f"{bind}/t{number}", bind, "eu1", f"t{number}", "a1", "b2"
-        )
-        for number, bind in ((one, names[one % len(names)]) for one in range(count))
-    )
+from tests.ledger.made_rollouts import PLAN, WAVES, places, rollout
 
 
 def opened(url: str, *runs: Run) -> tuple[Ledger, Rollouts]:
@@ -262,7 +240,7 @@ import sys
 from orchestrator.errors import UsageError
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.ledger.rollouts import Rollouts
-from tests.ledger.test_rollouts import WAVES, places, rollout
+from tests.ledger.made_rollouts import WAVES, places, rollout
 url, name = sys.argv[1:]
 rollouts = Rollouts(Ledger.open(url))
 won = 0
