@@ -1,0 +1,163 @@
+"""A rollout as it goes on, told by the process that drives it: live on a terminal, plain lines
+elsewhere, events for machines.
+
+Everything here goes to stderr; results are printed when the process leaves the rollout.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+
+from orchestrator.checks.differences import words as difference_words
+from orchestrator.cli.output import is_terminal, lasting, note, plural
+from orchestrator.cli.progress import SMALL, Events, Plain
+from orchestrator.cli.rollout.picture import bad_words, count_data, rules, through
+from orchestrator.execution.rollout.types import CheckResult, Mismatch, RolloutObserver
+from orchestrator.ledger.ledger import Ledger
+from orchestrator.ledger.rollout_types import RolloutView, WaveCount, WaveRow
+from orchestrator.planning.plan import Plan
+
+EVERY_SECONDS = 30.0
+"""How often a soak that goes on is told where no terminal shows it."""
+_DIFFERENCES = 8
+
+
+@contextmanager
+def observe_rollout(
+    log_format: str, ledger: Ledger, view: RolloutView
+) -> Iterator[RolloutObserver]:
+    """The observer that fits stderr and --log-format."""
+    if log_format == "json":
+        yield WaveEvents()
+    elif is_terminal(sys.stderr):
+        # rich takes a while to import, and only a terminal shows bars.
+        from orchestrator.cli.rollout.bars import wave_bars
+
+        with wave_bars(ledger, view, few=SMALL) as observer:
+            yield observer
+    else:
+        yield WaveLines()
+
+
+def mismatch_lines(mismatch: Mismatch) -> Iterator[str]:
+    """A target that is not like its cohort, with what differs."""
+    since = {"before": "differs from", "after": "became different from"}[mismatch.when]
+    yield f"{mismatch.target.id}: its schema {since} {mismatch.like}"
+    yield from difference_lines(mismatch)
+
+
+def difference_lines(mismatch: Mismatch) -> Iterator[str]:
+    """What differs, a line each."""
+    for one in mismatch.differences[:_DIFFERENCES]:
+        yield f"    {difference_words(one)}"
+    more = len(mismatch.differences) - _DIFFERENCES
+    if more > 0:
+        yield f"    and {plural(more, 'other difference')}"
+
+
+def check_lines(wave: WaveRow, result: CheckResult) -> Iterator[str]:
+    """What a check said."""
+    words = "passed" if result.passed else "FAILED"
+    yield f"wave {wave.name}: check {result.name} {words} in {lasting(result.seconds)}"
+    if not result.passed:
+        yield from (f"    {line}" for line in result.output.splitlines())
+
+
+def wave_begins(wave: WaveRow, count: WaveCount) -> str:
+    """A wave that begins, or goes on: "wave tenth: 200 targets, 8 at a time, then pauses"."""
+    left = plural(count.waiting, "target")
+    said = f"{left} of {count.total:,}" if through(count) else left
+    return f"wave {wave.name}: {', '.join([said, *rules(wave)])}"
+
+
+def wave_ends(wave: WaveRow, count: WaveCount) -> str:
+    """A wave that is over, or was left."""
+    bad = bad_words(count)
+    said = f"wave {wave.name}: {through(count):,} of {plural(count.total, 'target')} through"
+    return f"{said}, {bad}" if bad else said
+
+
+class WaveLines(Plain):
+    """Lines: of few targets every step, of many only counts; waves, checks and soaks of both."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._soak = 0.0
+
+    def wave_started(self, wave: WaveRow, count: WaveCount, plan: Plan) -> None:
+        note(wave_begins(wave, count))
+        self.planned(tuple(plan.targets))
+        self._soak = 0.0
+
+    def differs(self, mismatch: Mismatch) -> None:
+        for line in mismatch_lines(mismatch):
+            note(line)
+
+    def check_started(self, wave: WaveRow, name: str) -> None:
+        """Told when it has ended."""
+
+    def checked(self, wave: WaveRow, result: CheckResult) -> None:
+        for line in check_lines(wave, result):
+            note(line)
+
+    def soaking(self, wave: WaveRow, seconds_left: float) -> None:
+        if not self._soak or self._soak - seconds_left >= EVERY_SECONDS:
+            self._soak = seconds_left
+            note(f"wave {wave.name}: soaks, {lasting(seconds_left)} left")
+
+    def wave_ended(self, wave: WaveRow, count: WaveCount) -> None:
+        note(wave_ends(wave, count))
+
+
+class WaveEvents(Events):
+    """One JSON object a line."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._soak = 0.0
+
+    def wave_started(self, wave: WaveRow, count: WaveCount, plan: Plan) -> None:
+        self._soak = 0.0
+        self.tell(
+            "wave-started",
+            wave=wave.name,
+            number=wave.number,
+            **count_data(count),
+            concurrency=wave.concurrency,
+            max_failures=wave.max_failures,
+        )
+
+    def differs(self, mismatch: Mismatch) -> None:
+        self.tell(
+            "mismatch",
+            bind=mismatch.target.bind.name,
+            target=mismatch.target.id,
+            when=mismatch.when,
+            like=mismatch.like,
+            differences=[asdict(one) for one in mismatch.differences],
+            stops=mismatch.stops,
+        )
+
+    def check_started(self, wave: WaveRow, name: str) -> None:
+        self.tell("check-started", wave=wave.name, check=name)
+
+    def checked(self, wave: WaveRow, result: CheckResult) -> None:
+        self.tell(
+            "check-ended",
+            wave=wave.name,
+            check=result.name,
+            passed=result.passed,
+            output=result.output,
+            seconds=round(result.seconds, 3),
+        )
+
+    def soaking(self, wave: WaveRow, seconds_left: float) -> None:
+        if not self._soak or self._soak - seconds_left >= EVERY_SECONDS:
+            self._soak = seconds_left
+            self.tell("soaking", wave=wave.name, seconds_left=round(seconds_left, 1))
+
+    def wave_ended(self, wave: WaveRow, count: WaveCount) -> None:
+        self.tell("wave-ended", wave=wave.name, number=wave.number, **count_data(count))
