@@ -14,10 +14,11 @@ from dataclasses import replace
 from rich.console import Console, RenderableType
 from rich.live import Live
 
+from orchestrator.cli.mismatches import mismatch_lines
 from orchestrator.cli.output import redact
 from orchestrator.cli.rollout.picture import Pace, Picture, bad_words, through
 from orchestrator.cli.rollout.screen import screen
-from orchestrator.cli.rollout.telling import check_lines, mismatch_lines
+from orchestrator.cli.rollout.telling import check_lines
 from orchestrator.cli.summary import Failed, failures
 from orchestrator.cli.waits import Waits
 from orchestrator.execution.rollout.types import CheckResult, Mismatch

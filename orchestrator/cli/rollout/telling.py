@@ -9,9 +9,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 
-from orchestrator.checks.differences import words as difference_words
+from orchestrator.cli.mismatches import mismatch_data, mismatch_lines
 from orchestrator.cli.output import is_terminal, lasting, note, plural
 from orchestrator.cli.progress import SMALL, Events, Plain
 from orchestrator.cli.rollout.picture import bad_words, count_data, rules, through
@@ -22,7 +21,6 @@ from orchestrator.planning.plan import Plan
 
 EVERY_SECONDS = 30.0
 """How often a soak that goes on is told where no terminal shows it."""
-_DIFFERENCES = 8
 
 
 @contextmanager
@@ -40,22 +38,6 @@ def observe_rollout(
             yield observer
     else:
         yield WaveLines()
-
-
-def mismatch_lines(mismatch: Mismatch) -> Iterator[str]:
-    """A target that is not like its cohort, with what differs."""
-    since = {"before": "differs from", "after": "became different from"}[mismatch.when]
-    yield f"{mismatch.target.id}: its schema {since} {mismatch.like}"
-    yield from difference_lines(mismatch)
-
-
-def difference_lines(mismatch: Mismatch) -> Iterator[str]:
-    """What differs, a line each."""
-    for one in mismatch.differences[:_DIFFERENCES]:
-        yield f"    {difference_words(one)}"
-    more = len(mismatch.differences) - _DIFFERENCES
-    if more > 0:
-        yield f"    and {plural(more, 'other difference')}"
 
 
 def check_lines(wave: WaveRow, result: CheckResult) -> Iterator[str]:
@@ -131,15 +113,7 @@ class WaveEvents(Events):
         )
 
     def differs(self, mismatch: Mismatch) -> None:
-        self.tell(
-            "mismatch",
-            bind=mismatch.target.bind.name,
-            target=mismatch.target.id,
-            when=mismatch.when,
-            like=mismatch.like,
-            differences=[asdict(one) for one in mismatch.differences],
-            stops=mismatch.stops,
-        )
+        self.tell("mismatch", **mismatch_data(mismatch))
 
     def check_started(self, wave: WaveRow, name: str) -> None:
         self.tell("check-started", wave=wave.name, check=name)
