@@ -25,6 +25,7 @@ from orchestrator.config.types import (
     Config,
     Deferred,
     Drift,
+    Lint,
     Rollout,
     Server,
     SourceKind,
@@ -61,6 +62,11 @@ def build(file: FileSection, document: Document, connections: Connections, root:
         scratch=connections.scratch,
         rollout=_rollout(file.rollout),
         drift=Drift(file.drift.ignore, file.drift.column_order),
+        lint=Lint(
+            file.lint.fail_on,
+            file.lint.rules,
+            {name: document.where("lint", "rules", name) for name in file.lint.rules},
+        ),
         deferred=(*_unset(document), *connections.deferred),
     )
 

@@ -127,6 +127,17 @@ TenancyName = Annotated[
 TransactionName = Annotated[
     Literal["revision", "path"], _one_of("revision", "path"), _json({"enum": ["revision", "path"]})
 ]
+FailOnName = Annotated[
+    Literal["notice", "warning", "error"],
+    _one_of("notice", "warning", "error"),
+    _json({"enum": ["notice", "warning", "error"]}),
+]
+SeverityName = Annotated[
+    Literal["off", "notice", "warning", "error"],
+    BeforeValidator(values.severity),
+    # false: what a bare off is to YAML
+    _json({"enum": ["off", "notice", "warning", "error", False]}),
+]
 Texts = Annotated[tuple[Text, ...], BeforeValidator(_list)]
 Modules = Annotated[tuple[Module, ...], BeforeValidator(_list)]
 Paths = Annotated[
@@ -367,6 +378,17 @@ class DriftSection(Section):
     )
 
 
+class LintSection(Section):
+    """What lint tells of revisions, and what counts as a failure."""
+
+    fail_on: FailOnName = Field(
+        default="error", description="Findings from this severity on are failures."
+    )
+    rules: dict[str, SeverityName] = Field(
+        default_factory=dict, description="Severity of single rules: off, notice, warning, error."
+    )
+
+
 class FileSection(Section):
     """The whole file."""
 
@@ -392,3 +414,6 @@ class FileSection(Section):
         default_factory=RolloutSection, description="Waves and failure budget."
     )
     drift: DriftSection = Field(default_factory=DriftSection, description="What drift leaves out.")
+    lint: LintSection = Field(
+        default_factory=LintSection, description="Severities of lint's rules."
+    )

@@ -186,6 +186,19 @@ class Drift:
     column_order: bool = True
 
 
+LintSeverity = Literal["off", "notice", "warning", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Lint:
+    """The lint section. fail_on: findings from this severity on are failures. rules: severities
+    that the project gives to rules, by their names; places: where each is written."""
+
+    fail_on: Literal["notice", "warning", "error"] = "error"
+    rules: Mapping[str, LintSeverity] = field(default_factory=dict)
+    places: Mapping[str, Where] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True)
 class Config:
     """A whole databases.yaml. `root` is the project's folder (where databases.yaml stands, or
@@ -201,6 +214,7 @@ class Config:
     scratch: Mapping[Family, URL] = field(default_factory=dict)
     rollout: Rollout = field(default_factory=Rollout)
     drift: Drift = field(default_factory=Drift)
+    lint: Lint = field(default_factory=Lint)
     deferred: tuple[Deferred, ...] = ()
 
     def require(

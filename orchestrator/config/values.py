@@ -91,6 +91,16 @@ def flag(value: object) -> bool:
     return found
 
 
+def severity(value: object) -> str:
+    """off, notice, warning or error. YAML reads a bare off as false (YAML 1.1, "Boolean")."""
+    found = _plain(value)
+    if found is False:
+        return "off"
+    if found not in ("off", "notice", "warning", "error"):
+        raise Mistake(f"{quoted(value)} is no severity", "Write off, notice, warning or error.")
+    return str(found)
+
+
 def count(value: object) -> int:
     """A whole number; its range is the model's."""
     found = _plain(value)

@@ -127,9 +127,8 @@ def _keys(node: Expression) -> Iterator[tuple[str, int]]:
         column = condition.this if isinstance(condition.this, exp.Column) else None
         if column is None:
             continue
-        if isinstance(condition, exp.Between):
-            yield column.name, 2
-        elif isinstance(condition, exp.In) and not condition.args.get("query"):
+        listed = isinstance(condition, exp.In) and not condition.args.get("query")
+        if listed or isinstance(condition, exp.Between):
             yield column.name, 2
         elif isinstance(condition, exp.EQ | exp.LT | exp.LTE | exp.GT | exp.GTE) and not (
             condition.expression.find(exp.Column, exp.Query)

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import Literal
 
 from orchestrator.checks.lint import postgresql_words
@@ -241,18 +242,11 @@ def _definition(found: Sequence[Word]) -> tuple[bool, bool]:
         depth += word.is_word("(") - word.is_word(")")
         if depth == 0:
             outer.append(word)
-    nulls = [
-        (one.is_word("NOT"), two.is_word("NULL"))
-        for one, two in zip(outer, outer[1:], strict=False)
-    ]
+    pairs = [(one.text.upper(), two.text.upper()) for one, two in pairwise(outer)]
     primary = any(word.is_word("PRIMARY") for word in outer)
     given = any(word.is_word(*_GIVES_VALUES, *_SERIAL) for word in outer)
     # DEFAULT NULL gives them none.
-    empty = any(
-        one.is_word("DEFAULT") and two.is_word("NULL")
-        for one, two in zip(outer, outer[1:], strict=False)
-    )
-    return (True, True) in nulls or primary, given and not empty
+    return ("NOT", "NULL") in pairs or primary, given and ("DEFAULT", "NULL") not in pairs
 
 
 def _drop_part(table: str, cursor: Cursor) -> Iterator[Operation]:

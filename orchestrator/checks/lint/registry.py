@@ -16,10 +16,10 @@ from orchestrator.config import Family
 
 Check: TypeAlias = Callable[[Subject], Iterator[Hit]]
 
-Need = Literal["run", "walk", "undone", "answers"]
+Need = Literal["run", "walk", "undone", "answers", "others"]
 """What a rule cannot do without. run: the upgrade was tried on scratch. walk: it ran there, so that
 the shapes before and after are known. undone: its downgrade ran too. answers: a MySQL or MariaDB
-server was asked about each statement."""
+server was asked about each statement. others: the findings of all other rules."""
 
 BOTH: frozenset[Family] = frozenset(("postgresql", "mysql"))
 
@@ -55,6 +55,7 @@ _HAS: dict[Need, Callable[[Subject], bool]] = {
     "walk": lambda subject: subject.before is not None and subject.after is not None,
     "undone": lambda subject: subject.undone is not None or bool(subject.undo_failed),
     "answers": lambda subject: any(one.answer is not None for one in subject.sent),
+    "others": lambda subject: subject.unused is not None,
 }
 
 REGISTERED: dict[str, Rule] = {}

@@ -2,8 +2,9 @@
 
 Enters: the text of a revision file.  Leaves: a RevisionSource.  No I/O.
 
-`# orchestrator: allow RULE because REASON` stands on the line of an operation or right above it, and
-allows it there; above a `with` block, in all of it; outside of functions, in the whole revision.
+`# orchestrator: allow RULE because REASON` stands on the line of an operation or right above it,
+and allows it there; above a `with` block, in all of it; outside of functions, in the whole
+revision.
 Several rules are separated by commas.
 """
 
@@ -25,18 +26,22 @@ _COMMENT = re.compile(
 @dataclass(frozen=True, slots=True)
 class Allow:
     """One comment. lines: where it allows these rules, both ends included; None in the whole
-    revision; an empty span (1, 0) where it stands at no operation."""
+    revision; an empty span (1, 0) where it stands at no operation. blocks: the lines on which the
+    `with` blocks around it begin: Alembic sends a batch's statements from there."""
 
     rules: tuple[str, ...]
     because: str
     line: int
     lines: tuple[int, int] | None
+    blocks: frozenset[int] = frozenset()
 
     def covers(self, rule: str, line: int) -> bool:
         """Whether it allows a finding of this rule on this line (0: of the whole revision)."""
         if rule not in self.rules or not self.because:
             return False
-        return self.lines is None or self.lines[0] <= line <= self.lines[1]
+        if self.lines is None or line in self.blocks:
+            return True
+        return self.lines[0] <= line <= self.lines[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +62,7 @@ def read_source(text: str) -> RevisionSource:
     except (SyntaxError, ValueError, tokenize.TokenError):
         return RevisionSource()
     downgrade = next(
-        (
-            one
-            for one in tree.body
-            if isinstance(one, ast.FunctionDef) and one.name == "downgrade"
-        ),
+        (one for one in tree.body if isinstance(one, ast.FunctionDef) and one.name == "downgrade"),
         None,
     )
     return RevisionSource(
@@ -88,7 +89,16 @@ def _allows(tree: ast.Module, comments: list[tuple[int, str, bool]]) -> Iterator
         while own and code in alone:
             code += 1
         rules = tuple(one for one in re.split(r"[\s,]+", found["rules"]) if one)
-        yield Allow(rules, (found["because"] or "").strip(), line, _lines(tree, line, code))
+        because = (found["because"] or "").strip()
+        yield Allow(rules, because, line, _lines(tree, line, code), _blocks(tree, code))
+
+
+def _blocks(tree: ast.Module, code: int) -> frozenset[int]:
+    return frozenset(
+        one.lineno
+        for one in ast.walk(tree)
+        if isinstance(one, ast.With) and one.body[0].lineno <= code <= (one.end_lineno or 0)
+    )
 
 
 def _lines(tree: ast.Module, comment: int, code: int) -> tuple[int, int] | None:
@@ -97,7 +107,6 @@ def _lines(tree: ast.Module, comment: int, code: int) -> tuple[int, int] | None:
         one for one in tree.body if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef)
     ]
     inside = [one for one in functions if one.lineno <= comment <= (one.end_lineno or 0)]
-    # A comment behind a function's last statement belongs to it when what it speaks of does.
     if not inside or code == inside[0].lineno:
         return None
     spans = [

@@ -180,9 +180,7 @@ def hits_of(script: Script, rows: Iterable[Row]) -> tuple[SquawkHit, ...]:
     for hit in found:
         said.setdefault(hit.statement, set()).add(hit.rule)
     again = dict(_ONE_OF)
-    return tuple(
-        hit for hit in found if not said[hit.statement] & again.get(hit.rule, frozenset())
-    )
+    return tuple(hit for hit in found if not said[hit.statement] & again.get(hit.rule, frozenset()))
 
 
 def unread_hits(script: Script, rows: Iterable[Row]) -> tuple[SquawkHit, ...]:
