@@ -157,7 +157,7 @@ def test_a_killed_server_takes_its_clients_processes_along() -> None:
             pid = busy.execute(text("SELECT pg_backend_pid()")).scalar_one()
             driver = busy.connection.dbapi_connection
             assert driver is not None
-            counting = threading.Thread(target=_refused, args=(driver,))
+            counting = threading.Thread(target=_refused, args=(driver,), daemon=True)
             counting.start()
             running = f"SELECT count(*) FROM pg_stat_activity WHERE pid = {pid} AND query LIKE :it"
             while not watcher.scalar(text(running), {"it": "%generate_series%"}):
