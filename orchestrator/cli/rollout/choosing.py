@@ -75,6 +75,17 @@ def active(rollouts: Rollouts, name: str | None) -> RolloutView:
     return view
 
 
+def driven(view: RolloutView) -> UsageError:
+    """The error of a rollout that another process drives."""
+    return UsageError(
+        Problem(
+            f"rollout {view.row.id} runs: run {view.row.run} drives it",
+            todo="Watch it with `orchestrator rollout status --watch`, or stop it with "
+            "`orchestrator rollout pause`.",
+        )
+    )
+
+
 def settled(
     rollouts: Rollouts,
     view: RolloutView,

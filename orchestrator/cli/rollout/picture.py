@@ -153,22 +153,25 @@ def rules(wave: WaveRow) -> Iterator[str]:
 
 
 def next_words(view: RolloutView, failed: int = 0) -> Iterator[str]:
-    """What to do next. failed: how many targets are not as they should be."""
-    name = view.row.id
-    goes_on = f"`orchestrator rollout resume {name}` goes on where it was"
+    """What to do next, commands on lines of their own. failed: how many targets are not as they
+    should be."""
+    resume = f"    orchestrator rollout resume {view.row.id}"
+    abort = f"    orchestrator rollout abort {view.row.id}"
     if view.status == "interrupted":
-        yield f"the process that drove it is gone; {goes_on}"
+        yield "The process that drove it is gone. To go on where it was:"
+        yield resume
     elif view.status == "paused":
-        yield f"{goes_on}; `orchestrator rollout abort {name}` ends it"
+        yield "To go on where it was:"
+        yield resume
     elif view.status == "stopped":
-        yield f"repair what is told above, then {goes_on} and takes the failed ones again"
-        yield f"`orchestrator rollout abort {name}` ends it; what was done stays done"
+        yield "Repair what is told above. To take the failed ones again, and go on:"
+        yield resume
+    if view.status in ("interrupted", "paused", "stopped"):
+        yield "To end it for good; what was done stays done:"
+        yield abort
     elif view.status == "done" and failed:
-        again = "it" if failed == 1 else "them"
-        yield (
-            f"{plural(failed, 'target')} failed; "
-            f"`orchestrator rollout retry {name}` takes {again} again"
-        )
+        yield f"To take the {plural(failed, 'target')} again that failed:"
+        yield f"    orchestrator rollout retry {view.row.id}"
 
 
 def failed_of(rows: Sequence[RolloutTarget]) -> tuple[Failed, ...]:

@@ -69,7 +69,10 @@ def _parts(picture: Picture, *, live: bool) -> Iterator[RenderableType]:
         yield Text()
         yield Text(redact(row.reason), style=_colour(picture.view.status))
     total = picture.total
-    for words in () if live else next_words(picture.view, total.failed + total.different):
+    told = () if live else tuple(next_words(picture.view, total.failed + total.different))
+    if told:
+        yield Text()
+    for words in told:
         yield Text(words)
 
 
@@ -95,7 +98,7 @@ def _table(picture: Picture) -> Table:
         total = picture.total
         grid.add_row(
             Text("all", style="dim"),
-            "",
+            _bar(total, "dim"),
             f"{through(total):,}/{total.total:,}",
             bad_words(total),
             Text(total_words(picture), style="dim"),
