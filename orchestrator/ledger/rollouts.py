@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, fields
+from datetime import datetime
 from typing import Any, TypeVar
 
 from sqlalchemy import Select, Table, delete, insert, select, text, update
@@ -59,6 +60,10 @@ class Rollouts:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
+
+    def now(self) -> datetime:
+        """The time on the ledger's clock: UTC."""
+        return self._ledger.now()
 
     # -- writing -----------------------------------------------------------------------------
 
@@ -195,6 +200,14 @@ class Rollouts:
         with self._reading() as connection:
             found: Ask | None = connection.execute(query).scalar()
         return found or ""
+
+    def heard(self, rollout: str) -> tuple[Ask, str]:
+        """What is asked of the process that drives a rollout, and the run that this is."""
+        own = tables.rollouts.c
+        query = select(own.ask, own.run).where(own.id == rollout)
+        with self._reading() as connection:
+            found = connection.execute(query).one_or_none()
+        return (found.ask, found.run) if found is not None else ("", "")
 
     def targets(
         self, rollout: str, *, wave: int | None = None, states: Collection[TargetState] = ()
