@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal
+from typing import Any, Literal
 
 from orchestrator.checks.lint import postgresql_words
 from orchestrator.config import Family
@@ -20,8 +20,8 @@ from orchestrator.safety import definitions_words
 from orchestrator.safety.alone import statements_of
 from orchestrator.safety.definitions_words import Cursor, Word
 
-if TYPE_CHECKING:
-    from sqlglot import Expression
+Node = Any
+"""An expression of sqlglot's, whose class has another name from release to release."""
 
 Verb = Literal["UPDATE", "DELETE", "INSERT"]
 
@@ -79,7 +79,7 @@ def _changes(text: str, family: Family) -> tuple[DataChange, ...]:
         return _by_words(text, family)
 
 
-def _parsed(statement: Expression) -> Iterator[DataChange]:
+def _parsed(statement: Node) -> Iterator[DataChange]:
     from sqlglot import exp  # as above
 
     made = {one.alias for one in statement.find_all(exp.CTE)}
@@ -96,7 +96,7 @@ def _parsed(statement: Expression) -> Iterator[DataChange]:
         yield DataChange(verb, _written(node), limited, keys)
 
 
-def _written(node: Expression) -> str:
+def _written(node: Node) -> str:
     from sqlglot import exp  # as above
 
     table = node.this.find(exp.Table) if node.this is not None else None
@@ -105,7 +105,7 @@ def _written(node: Expression) -> str:
     return table.name if table is not None else ""
 
 
-def _limited(node: Expression) -> bool:
+def _limited(node: Node) -> bool:
     """Whether a LIMIT bounds the rows; one in a value that is set does not."""
     from sqlglot import exp  # as above
 
@@ -114,7 +114,7 @@ def _limited(node: Expression) -> bool:
     return any(id(one) not in inside for one in node.find_all(exp.Limit, exp.Fetch))
 
 
-def _keys(node: Expression) -> Iterator[tuple[str, int]]:
+def _keys(node: Node) -> Iterator[tuple[str, int]]:
     """The columns that conditions of its WHERE compare with fixed values; all must hold."""
     from sqlglot import exp  # as above
 

@@ -7,7 +7,7 @@ of them.  No I/O.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -21,7 +21,7 @@ Need = Literal["run", "walk", "undone", "answers", "others"]
 the shapes before and after are known. undone: its downgrade ran too. answers: a MySQL or MariaDB
 server was asked about each statement. others: the findings of all other rules."""
 
-BOTH: frozenset[Family] = frozenset(("postgresql", "mysql"))
+BOTH: tuple[Family, ...] = ("postgresql", "mysql")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +66,8 @@ def rule(
     name: str,
     severity: Severity,
     *,
-    families: Collection[Family] = BOTH,
-    needs: Collection[Need] = (),
+    families: tuple[Family, ...] = BOTH,
+    needs: tuple[Need, ...] = (),
 ) -> Callable[[Check], Check]:
     """Register a check as a rule; its docstring is what people read about it."""
 
