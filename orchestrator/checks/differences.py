@@ -34,6 +34,7 @@ _KINDS: tuple[ItemKind, ...] = (
     "materialized view",
     "enum",
     "domain",
+    "type",
     "sequence",
     "function",
 )

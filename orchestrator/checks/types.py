@@ -26,6 +26,7 @@ ItemKind = Literal[
     "exclusion constraint",
     "enum",
     "domain",
+    "type",
     "sequence",
     "view",
     "materialized view",
