@@ -220,7 +220,9 @@ def run(
             run_id=recorder.run_id,
         )
         stack.callback(runner.close)
-        interrupted = stack.enter_context(interruptible(runner))
+        interrupted = stack.enter_context(
+            interruptible(lambda _signal: runner.stop(), runner.cancel)
+        )
         for plan in plans:
             if verb == "upgrade" and not plan.moving:
                 # A step that is to run has had the models imported as it was recorded; where there

@@ -1,6 +1,6 @@
 """What a signal does to a run: the first one stops it, the second cancels what runs.
 
-Enters: SIGINT, SIGTERM and SIGHUP.  Leaves: calls of `stop` and `cancel`.
+Enters: SIGINT, SIGTERM and SIGHUP.  Leaves: calls of what stops the run, and what cancels it.
 """
 
 from __future__ import annotations
@@ -8,25 +8,19 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Protocol
 
 from orchestrator.cli.output import note
 
 
-class Running(Protocol):
-    """What can be stopped; both are called from a signal handler."""
-
-    def stop(self) -> None:
-        """Let running steps end, and start nothing new."""
-
-    def cancel(self) -> None:
-        """Cancel the running statements on their servers."""
-
-
 @contextmanager
-def interruptible(running: Running) -> Iterator[Callable[[], bool]]:
+def interruptible(
+    stop: Callable[[signal.Signals], None], cancel: Callable[[], None]
+) -> Iterator[Callable[[], bool]]:
     """SIGINT, SIGTERM and SIGHUP (a closed terminal) let the running steps end; a second one
-    cancels their statements. Gives what tells whether one has come."""
+    cancels their statements. Gives what tells whether one has come.
+
+    stop, cancel: called from a signal handler.
+    """
     heard: list[int] = []
 
     def hear(number: int, _frame: object) -> None:
@@ -40,7 +34,10 @@ def interruptible(running: Running) -> Iterator[Callable[[], bool]]:
         # print, and stopping matters more than saying so.
         with suppress(RuntimeError):
             note(words)
-        (running.stop if len(heard) == 1 else running.cancel)()
+        if len(heard) == 1:
+            stop(signal.Signals(number))
+        else:
+            cancel()
 
     # Under nohup, SIGHUP is ignored when the process starts, and stays so.
     numbers = [signal.SIGINT, signal.SIGTERM]

@@ -7,22 +7,22 @@ a second, with what must not be missed above it.  Imported where there is a term
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
 from rich.console import Console, RenderableType
 from rich.live import Live
 
-from orchestrator.cli.mismatches import mismatch_lines
 from orchestrator.cli.output import redact
 from orchestrator.cli.rollout.picture import Pace, Picture, bad_words, through
 from orchestrator.cli.rollout.screen import screen
-from orchestrator.cli.rollout.telling import check_lines
+from orchestrator.cli.rollout.telling import Differing, check_lines
 from orchestrator.cli.summary import Failed, failures
 from orchestrator.cli.waits import Waits
+from orchestrator.execution.rollout.driving import mismatch_words
 from orchestrator.execution.rollout.types import CheckResult, Mismatch
-from orchestrator.execution.types import Outcome
+from orchestrator.execution.types import Failure, Outcome
 from orchestrator.fleet.types import Target
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.ledger.rollout_types import RolloutView, WaveCount, WaveRow
@@ -35,7 +35,9 @@ _RUNNING = 3
 class WaveBars:
     """Hears a rollout, and gives its picture."""
 
-    def __init__(self, live: Live, ledger: Ledger, view: RolloutView, few: int) -> None:
+    def __init__(
+        self, live: Live, ledger: Ledger, view: RolloutView, failed: Sequence[Failed], few: int
+    ) -> None:
         """few: in waves of up to so many targets each failure is told above the screen."""
         self._live = live
         self._ledger = ledger
@@ -44,11 +46,12 @@ class WaveBars:
         self._waves = {wave.number: wave for wave in view.waves}
         self._counts = {count.number: count for count in view.counts}
         self._row = replace(view.row, status="running", ask="", reason="")
-        self._failed: list[Failed] = []
+        self._failed = list(failed)
         self._running: dict[str, str] = {}
         self._pace = Pace()
         self._few = True
         self._waits = Waits(self._above)
+        self._differing = Differing(lambda line: self._above(line, "yellow"))
 
     def draw(self) -> RenderableType:
         """The screen now."""
@@ -69,9 +72,17 @@ class WaveBars:
     # -- what it hears -----------------------------------------------------------------------
 
     def wave_started(self, wave: WaveRow, count: WaveCount, plan: Plan) -> None:
+        going = {target.id for target in plan.targets}
         with self._guard:
+            # Failed ones that are tried again wait like the others.
+            self._failed = [one for one in self._failed if one.target not in going]
+            again = max(0, len(going) - count.waiting)
+            failed = max(0, count.failed - again)
+            different = max(0, count.different - max(0, again - count.failed))
+            waiting = count.total - count.done - count.unchanged - failed - different
+            count = replace(count, waiting=waiting, failed=failed, different=different)
             self._wave(wave, count)
-            self._few = count.waiting <= self._most
+            self._few = waiting <= self._most
             self._pace = Pace()
             self._pace.heard(through(count))
 
@@ -90,20 +101,21 @@ class WaveBars:
         with self._guard:
             self._running.pop(outcome.target.id, None)
             if outcome.result in ("done", "unchanged", "failed"):
-                number = self._row.wave
-                count = self._counts.get(number, WaveCount(number))
-                told = getattr(count, outcome.result) + 1
-                left = max(0, count.waiting - 1)
-                count = replace(count, **{outcome.result: told}, waiting=left)
-                self._counts[number] = count
-                self._pace.heard(through(count))
+                self._move("waiting", outcome.result)
+                self._pace.heard(through(self._counts[self._row.wave]))
             self._failed += failures([outcome])
         if outcome.result == "failed" and self._few:
             self._above(f"{outcome.target.id}: failed", "red")
         self._waits.look()
 
     def differs(self, mismatch: Mismatch) -> None:
-        self._lines(mismatch_lines(mismatch), "red" if mismatch.stops else "yellow")
+        self._differing.heard(mismatch)
+        if mismatch.stops:
+            target, text = mismatch.target, mismatch_words(mismatch)
+            with self._guard:
+                failed = Failed(target.id, target.bind.name, Failure(text), text)
+                self._failed.append(failed)
+                self._move("done" if mismatch.when == "after" else "waiting", "different")
 
     def check_started(self, wave: WaveRow, name: str) -> None:
         with self._guard:
@@ -127,6 +139,13 @@ class WaveBars:
             self._above(f"wave {wave.name}: {bad}", "red")
 
     # -- inside ------------------------------------------------------------------------------
+
+    def _move(self, before: str, after: str) -> None:
+        """One target of this wave has another state."""
+        number = self._row.wave
+        count = self._counts.get(number, WaveCount(number))
+        fewer, more = max(0, getattr(count, before) - 1), getattr(count, after) + 1
+        self._counts[number] = replace(count, **{before: fewer, after: more})
 
     def _wave(self, wave: WaveRow, count: WaveCount) -> None:
         self._waves[wave.number] = wave
@@ -158,11 +177,13 @@ class _Screen:
 
 
 @contextmanager
-def wave_bars(ledger: Ledger, view: RolloutView, *, few: int) -> Iterator[WaveBars]:
+def wave_bars(
+    ledger: Ledger, view: RolloutView, failed: Sequence[Failed], *, few: int
+) -> Iterator[WaveBars]:
     """The screen on stderr while it is entered; it is gone afterwards."""
     drawn = _Screen()
     console = Console(stderr=True, highlight=False)
     live = Live(drawn, console=console, transient=True, redirect_stdout=False)
-    drawn.bars = bars = WaveBars(live, ledger, view, few)
+    drawn.bars = bars = WaveBars(live, ledger, view, failed, few)
     with live:
         yield bars

@@ -10,14 +10,22 @@ from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
+from orchestrator.cli.apply import told as planning
 from orchestrator.cli.interrupting import interruptible
 from orchestrator.cli.mismatches import mismatch_lines
 from orchestrator.cli.output import note, plural, print_json, say
 from orchestrator.cli.progress import Events
 from orchestrator.cli.recorder import Recorder, recorded
 from orchestrator.cli.rollout.choosing import warn
-from orchestrator.cli.rollout.picture import added, bad_words, next_words, through, view_data
-from orchestrator.cli.rollout.telling import check_lines, observe_rollout
+from orchestrator.cli.rollout.picture import (
+    added,
+    bad_words,
+    failed_of,
+    next_words,
+    through,
+    view_data,
+)
+from orchestrator.cli.rollout.telling import MISMATCHES, check_lines, observe_rollout
 from orchestrator.cli.rollout.watching import BAD
 from orchestrator.cli.summary import failures, print_causes
 from orchestrator.execution.project import Project
@@ -60,6 +68,7 @@ def control(
     *,
     retry: bool = False,
     include_new: bool = False,
+    accept_different: bool = False,
 ) -> int:
     """Drive a rollout until it is done, or goes no further. Gives the exit code.
 
@@ -68,7 +77,8 @@ def control(
     """
     rollouts = Rollouts(ledger)
     with ExitStack() as stack:
-        observer = stack.enter_context(observe_rollout(told.log_format, ledger, view))
+        failed = failed_of(rollouts.targets(view.row.id, states=BAD))
+        observer = stack.enter_context(observe_rollout(told.log_format, ledger, view, failed))
         recorder = stack.enter_context(
             recorded(project.config, ledger, f"rollout {verb}", warn, view.row.digest)
         )
@@ -84,10 +94,14 @@ def control(
             heard,
             retry=retry,
             include_new=include_new,
+            accept_different=accept_different,
+            listener=planning(told.log_format),
         )
-        stack.enter_context(interruptible(controller))
+        stack.enter_context(
+            interruptible(lambda signal: controller.stop(signal.name), controller.cancel)
+        )
         ended = controller.run()
-        code = _code(ended)
+        code = _code(ended, retry=retry)
         recorder.end("failed" if code == 1 else _RESULTS[ended.status], ended.reason)
         if isinstance(observer, Events):
             _tell_end(observer, view.row.id, ended)
@@ -143,12 +157,12 @@ class _Heard:
         self.observer.wave_ended(wave, count)
 
 
-def _code(ended: Ended) -> int:
+def _code(ended: Ended, *, retry: bool) -> int:
     if ended.status == "interrupted":
         return 130
-    return int(
-        ended.status in ("stopped", "aborted") or (ended.status == "done" and ended.failed > 0)
-    )
+    # A pause that was planned or asked for is no failure, whatever its budget allowed until then.
+    through = retry or ended.status == "done"
+    return int(ended.status in ("stopped", "aborted") or (through and ended.failed > 0))
 
 
 def _tell_end(events: Events, name: str, ended: Ended) -> None:
@@ -181,9 +195,11 @@ def _finish(
     for line in _waves(view):
         say(line)
     print_causes(failures(heard.failed))
-    for mismatch in heard.mismatches:
+    for mismatch in heard.mismatches[:MISMATCHES]:
         say()
         _say(mismatch_lines(mismatch))
+    if len(heard.mismatches) > MISMATCHES:
+        say(f"and {plural(len(heard.mismatches) - MISMATCHES, 'target')} more that differ")
     for wave, result in heard.checks:
         say()
         _say(check_lines(wave, result))

@@ -30,6 +30,11 @@ from orchestrator.ledger.rollouts import Rollouts
     is_flag=True,
     help="Take targets that came after the plan too, as one more wave; of one that is done too.",
 )
+@click.option(
+    "--accept-different",
+    is_flag=True,
+    help="Take targets whose schema is not that of their cohort as they are.",
+)
 @log_format
 @as_json
 @opened
@@ -39,6 +44,7 @@ def command(
     name: str | None,
     yes: bool,
     include_new: bool,
+    accept_different: bool,
     log_format: str,
     as_json: bool,
 ) -> int:
@@ -57,7 +63,15 @@ def command(
         note("nothing was done")
         return 1
     told = Told(log_format, as_json)
-    return control(project, ledger, view, "resume", told, include_new=include_new)
+    return control(
+        project,
+        ledger,
+        view,
+        "resume",
+        told,
+        include_new=include_new,
+        accept_different=accept_different,
+    )
 
 
 def _fitting(view: RolloutView, *, include_new: bool) -> None:

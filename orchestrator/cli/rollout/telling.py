@@ -7,37 +7,58 @@ Everything here goes to stderr; results are printed when the process leaves the 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from orchestrator.cli.mismatches import mismatch_data, mismatch_lines
 from orchestrator.cli.output import is_terminal, lasting, note, plural
 from orchestrator.cli.progress import SMALL, Events, Plain
 from orchestrator.cli.rollout.picture import bad_words, count_data, rules, through
+from orchestrator.cli.summary import Failed
 from orchestrator.execution.rollout.types import CheckResult, Mismatch, RolloutObserver
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.ledger.rollout_types import RolloutView, WaveCount, WaveRow
 from orchestrator.planning.plan import Plan
 
+MISMATCHES = 10
+"""So many mismatches are told one by one."""
 EVERY_SECONDS = 30.0
 """How often a soak that goes on is told where no terminal shows it."""
 
 
 @contextmanager
 def observe_rollout(
-    log_format: str, ledger: Ledger, view: RolloutView
+    log_format: str, ledger: Ledger, view: RolloutView, failed: Sequence[Failed]
 ) -> Iterator[RolloutObserver]:
-    """The observer that fits stderr and --log-format."""
+    """The observer that fits stderr and --log-format. failed: what failed before."""
     if log_format == "json":
         yield WaveEvents()
     elif is_terminal(sys.stderr):
         # rich takes a while to import, and only a terminal shows bars.
         from orchestrator.cli.rollout.bars import wave_bars
 
-        with wave_bars(ledger, view, few=SMALL) as observer:
+        with wave_bars(ledger, view, failed, few=SMALL) as observer:
             yield observer
     else:
         yield WaveLines()
+
+
+class Differing:
+    """Tells the first mismatches; of more only how many there are would be read."""
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        """tell: prints a line."""
+        self._tell = tell
+        self._told = 0
+
+    def heard(self, mismatch: Mismatch) -> None:
+        """A target is not like its cohort."""
+        self._told += 1
+        if self._told <= MISMATCHES:
+            for line in mismatch_lines(mismatch):
+                self._tell(line)
+        elif self._told == MISMATCHES + 1:
+            self._tell("and more targets that are not like their cohort; they are counted")
 
 
 def check_lines(wave: WaveRow, result: CheckResult) -> Iterator[str]:
@@ -68,6 +89,7 @@ class WaveLines(Plain):
     def __init__(self) -> None:
         super().__init__()
         self._soak = 0.0
+        self._differing = Differing(note)
 
     def wave_started(self, wave: WaveRow, count: WaveCount, plan: Plan) -> None:
         note(wave_begins(wave, count))
@@ -75,8 +97,7 @@ class WaveLines(Plain):
         self._soak = 0.0
 
     def differs(self, mismatch: Mismatch) -> None:
-        for line in mismatch_lines(mismatch):
-            note(line)
+        self._differing.heard(mismatch)
 
     def check_started(self, wave: WaveRow, name: str) -> None:
         """Told when it has ended."""
