@@ -236,6 +236,21 @@ def describe(diff: Any) -> str:
     return f"{words} {name}" + (f" on {table}" if table else "")
 
 
+def subject(diff: Any) -> tuple[str, str]:
+    """The table that such a diff is about, and its column, index or constraint; for a whole table,
+    "" and its name."""
+    if isinstance(diff, list):
+        return subject(diff[0])
+    kind, *rest = diff
+    if kind in ("add_column", "remove_column"):
+        return rest[1], rest[2].name
+    if kind.startswith("modify_") and len(rest) >= 6:
+        return rest[1], rest[2]
+    element = rest[0]
+    table = getattr(getattr(element, "table", None), "name", "")
+    return table, str(getattr(element, "name", None) or type(element).__name__)
+
+
 def _value(value: Any) -> str:
     """A default, type or comment as SQL has it; SQLAlchemy shows defaults as Python objects."""
     if isinstance(value, DefaultClause):
