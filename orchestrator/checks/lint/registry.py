@@ -54,7 +54,7 @@ _HAS: dict[Need, Callable[[Subject], bool]] = {
     "run": lambda subject: bool(subject.failed) or subject.after is not None,
     "walk": lambda subject: subject.before is not None and subject.after is not None,
     "undone": lambda subject: subject.undone is not None or bool(subject.undo_failed),
-    "answers": lambda subject: any(one.answer is not None for one in subject.sent),
+    "answers": lambda subject: subject.asked,
     "others": lambda subject: subject.unused is not None,
 }
 

@@ -69,8 +69,9 @@ class Subject:
     undone: the schema after its downgrade, for an upgrade; None when that was not run.
     undo_failed: why its downgrade did not run; "" when it did. has_downgrade: whether its file
     defines one that does something; downgrade_line: where, 0 when it defines none at all.
-    tables: real tables by name; empty when none were asked. reasons: why it is live. allows: the
-    comments of its file; unused: those that no finding needed, None before all other rules ran.
+    tables: real tables by name; empty when none were asked. reasons: why it is live. asked: whether
+    a server was asked about its statements. allows: the comments of its file; unused: those that no
+    finding needed, None before all other rules ran.
     """
 
     bind: str
@@ -89,6 +90,7 @@ class Subject:
     failed_line: int = 0
     downgrade_line: int = 0
     reasons: tuple[LiveReason, ...] = ()
+    asked: bool = False
     allows: tuple[Allow, ...] = ()
     unused: tuple[Allow, ...] | None = None
 
