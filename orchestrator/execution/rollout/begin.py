@@ -98,7 +98,7 @@ def wave_row(number: int, planned: WavePlan, rules: Rollout) -> WaveRow:
         budget(wave.max_failures or rules.max_failures, len(planned.targets)),
         wave.soak,
         wave.pause,
-        wave.checks,
+        rules.checks if wave.checks is None else wave.checks,
     )
 
 

@@ -162,7 +162,11 @@ class Controller:
             return
         for number, wave in enumerate(self._waves):
             if wave.state != "done" and not self._ending.came:
-                self._waves[number] = self._wave(context, wave)
+                wave = self._waves[number] = self._wave(context, wave)
+                self._observer.wave_ended(wave, self._notes.count(wave.number))
+                if wave.state == "done" and wave.pause and wave is not self._waves[-1]:
+                    what = f"wave {wave.name} is done, and has `pause: true`"
+                    self._ending.ask("paused", what)
 
     def _wave(self, context: Context, wave: WaveRow) -> WaveRow:
         """Bring one wave to its end, if nothing keeps it from there. Gives how it stands then."""
@@ -185,11 +189,7 @@ class Controller:
             self._soaked(context, wave) and passes(context, wave, self._rows(wave), soaked=True)
         ):
             return wave
-        wave = self._moved(replace(wave, state="done", ended=context.now()))
-        self._observer.wave_ended(wave, self._notes.count(wave.number))
-        if wave.pause and wave.number != self._waves[-1].number:
-            self._ending.ask("paused", f"wave {wave.name} is done, and has `pause: true`")
-        return wave
+        return self._moved(replace(wave, state="done", ended=context.now()))
 
     def _soaked(self, context: Context, wave: WaveRow) -> bool:
         """Wait for the end of a wave's soak. False when something comes in between."""
@@ -209,8 +209,9 @@ class Controller:
             Driving(context, wave, rows, begun=True).run()
             numbers = {row.number for row in rows}
             tried = [one for one in self._rows(wave) if one.number in numbers]
-            if not self._ending.came and passes(context, wave, tried):
-                self._observer.wave_ended(wave, self._notes.count(wave.number))
+            if not self._ending.came:
+                passes(context, wave, tried)
+            self._observer.wave_ended(wave, self._notes.count(wave.number))
         if any(wave.state != "done" for wave in self._waves):
             self._ending.ask("paused", "its failed targets were tried again")
 
@@ -251,7 +252,7 @@ class Controller:
         taken = {wave.name for wave in self._waves}
         name = NEW if NEW not in taken else f"{NEW} {number}"
         most = budget(rules.max_failures, targets)
-        return WaveRow(number, name, targets, rules.concurrency, most)
+        return WaveRow(number, name, targets, rules.concurrency, most, checks=rules.checks)
 
     def _rows(self, wave: WaveRow) -> tuple[RolloutTarget, ...]:
         return self._notes.rows(wave.number)

@@ -50,7 +50,8 @@ class RolloutObserver(Protocol):
     def soaking(self, wave: WaveRow, seconds_left: float) -> None:
         """Told about every second."""
 
-    def wave_ended(self, wave: WaveRow, count: WaveCount) -> None: ...
+    def wave_ended(self, wave: WaveRow, count: WaveCount) -> None:
+        """A wave is over (its state is "done"), or was left."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,13 +75,13 @@ rollout: {rules}
 """,
         )
         fleet = cls(project, places, schemas)
-        fleet.list(names)
+        fleet.enlist(names)
         project.revision("shop", "r1")
         project.revision("shop", "r2", body, after="r1")
         fleet.lay_out(names)
         return fleet
 
-    def list(self, names: Sequence[str], urls: Sequence[URL] = ()) -> None:
+    def enlist(self, names: Sequence[str], urls: Sequence[URL] = ()) -> None:
         """Say which tenants there are. urls: where new ones stand."""
         known = list(dict.fromkeys([*self.places.values(), *urls]))
         lines = ["tenant,server,tier"]
@@ -152,19 +152,21 @@ rollout: {rules}
 
     def drive(self, *arguments: str) -> Driven:
         """Start a driving process."""
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tests.execution.rollout.driver", *self._said(arguments)],
-            cwd=REPOSITORY,
-            env={**environment(), "PYTHONPATH": os.pathsep.join(_PATHS)},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        return Driven(process)
-
-    def _said(self, arguments: Sequence[str]) -> list[str]:
-        return [str(self.project.root), *arguments]
+        root = self.project.root
+        errors = root / f"driver{len(list(root.glob('driver*')))}.txt"
+        with errors.open("w") as stream:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "tests.execution.rollout.driver", str(root), *arguments],
+                cwd=REPOSITORY,
+                env={**environment(), "PYTHONPATH": os.pathsep.join(_PATHS)},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=stream,
+                text=True,
+            )
+        driven = Driven(process, errors)
+        DRIVEN.append(driven)
+        return driven
 
     @property
     def rollouts(self) -> Rollouts:
@@ -193,6 +195,7 @@ class Driven:
     """A process that drives a rollout, and what it told so far."""
 
     process: subprocess.Popen[str]
+    errors: Path
     events: list[dict[str, Any]] = field(default_factory=list)
 
     def until(self, event: str, **values: object) -> dict[str, Any]:
@@ -222,17 +225,27 @@ class Driven:
         """What it told of one kind."""
         return [one for one in self.events if one["event"] == event]
 
+    def digest_of_plan(self) -> str:
+        """The digest of the plan that it drove."""
+        (one,) = self.of("rollout")
+        return str(one["digest"])
+
     def told(self) -> str:
         """All of it: what an assertion shows when it fails."""
-        stderr = self.process.stderr
-        said = stderr.read() if stderr and self.process.poll() is not None else ""
-        return "\n".join([*map(str, self.events[-30:]), said])
+        return "\n".join([*map(str, self.events[-30:]), self.errors.read_text()])
 
     def _read(self) -> Iterator[dict[str, Any]]:
         assert self.process.stdout is not None
+        if self.process.stdout.closed:
+            return
         for line in self.process.stdout:
             self.events.append(json.loads(line))
             yield self.events[-1]
+        self.process.stdout.close()
+
+
+DRIVEN: list[Driven] = []
+"""Those of the test that runs; none outlives it."""
 
 
 @contextmanager
