@@ -46,6 +46,15 @@ def shape_of(whole: Whole, scope: Scope) -> Shape:
     return Shape(tuple(sorted(_in_order(counted, keep=scope.column_order))))
 
 
+def is_ignored(globs: tuple[str, ...], one: Item, home: str = "") -> bool:
+    """Whether globs of `drift.ignore` take an item, or the table that it stands in.
+
+    home: the name of the session's default schema, where the place has no schema of its own.
+    """
+    ignored = _ignored(globs, home)
+    return ignored(one) or bool(one.table and ignored(Item("table", "", one.table)))
+
+
 def _hidden(whole: Whole, scope: Scope) -> Iterator[str]:
     for one in whole.items:
         if one.kind in _HOLDERS:

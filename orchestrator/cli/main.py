@@ -35,9 +35,11 @@ VERBS = {
     "upgrade": "Bring targets to head, or print the SQL that does.",
     "downgrade": "Bring targets back to a revision.",
     "stamp": "Set the revision of targets without running anything.",
+    "rollout": "Upgrade in waves: a canary first, a failure budget, and proof in between.",
     "runs": "The ledger: what ran, who ran it, and what became of every target.",
     "repair": "What is known of half-applied targets, and the decision about them.",
     "locks": "Who holds the locks of targets.",
+    "drift": "Which targets are not what their revision, or the models, say.",
     "lint": "Live revisions of each bind, and why they are live.",
     "check": "Everything that can be wrong before a deploy.",
 }
