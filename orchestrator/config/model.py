@@ -66,6 +66,12 @@ def _one_or_list(value: object) -> object:
     return value if isinstance(value, list | tuple) else [value]
 
 
+def _filled_list(found: tuple[str, ...]) -> tuple[str, ...]:
+    if not found:
+        raise Mistake("the list is empty", "Write at least one item, or remove the line.")
+    return found
+
+
 def _name_or_entry(value: object) -> object:
     return {"tenant": value} if isinstance(value, Scalar | str | int | float) else value
 
@@ -153,6 +159,20 @@ Paths = Annotated[
     ),
 ]
 Labels = dict[str, Label]
+Globs = Annotated[
+    tuple[Text, ...],
+    BeforeValidator(_one_or_list),
+    AfterValidator(_filled_list),
+    WithJsonSchema({"anyOf": [PLAIN, {"type": "array", "items": PLAIN, "minItems": 1}]}),
+]
+CheckCommand = Annotated[
+    tuple[str, ...],
+    BeforeValidator(values.command),
+    WithJsonSchema(
+        {"anyOf": [{"type": "string"}, {"type": "array", "items": PLAIN, "minItems": 1}]}
+    ),
+]
+Checks = Annotated[tuple[CheckCommand, ...], BeforeValidator(_list)]
 
 
 class Section(BaseModel):
@@ -344,16 +364,27 @@ class WaveSection(Section):
     """A part of a rollout."""
 
     name: Text = Field(description="The wave's name.")
-    select: Labels = Field(default_factory=dict, description="Labels that its targets have.")
-    percent: Percent | None = Field(default=None, description="Share of the fleet, in percent.")
+    select: dict[str, Globs] = Field(
+        default_factory=dict,
+        description="What its targets have: labels, or tenant, server and bind; each a glob, or a "
+        "list of them.",
+    )
+    percent: Percent | None = Field(
+        default=None, description="Share of all targets, or of those that select names, in percent."
+    )
     count: Positive | None = Field(default=None, description="Number of targets.")
     pause: Flag = Field(default=False, description="Stop after the wave until `rollout resume`.")
-    soak: Duration = Field(default=0.0, description="How long to wait after the wave.")
+    soak: Duration = Field(
+        default=0.0, description="How long to wait after the wave; its checks then run again."
+    )
     concurrency: Positive | None = Field(
         default=None, description="Targets at a time in this wave."
     )
     max_failures: Failures | None = Field(default=None, description="Failure budget of this wave.")
-    checks: Texts = Field(default=(), description="Checks that must pass after the wave.")
+    checks: Checks | None = Field(
+        default=None,
+        description="Checks that must pass after the wave: verify, drift, or a command.",
+    )
 
 
 class RolloutSection(Section):
@@ -362,8 +393,12 @@ class RolloutSection(Section):
     concurrency: Positive = Field(default=8, description="Targets at a time.")
     max_failures: Failures = Field(
         default="0",
-        description="Failures that stop the rollout when exceeded: a count, or a share (2%).",
+        description="Failures that stop a wave when exceeded: a count, or a share of it (2%).",
     )
+    verify: Flag = Field(
+        default=True, description="Compare the schemas of each cohort before and after."
+    )
+    checks: Checks = Field(default=(), description="Checks of waves that name none.")
     waves: Annotated[tuple[WaveSection, ...], BeforeValidator(_list)] = Field(
         default=(), description="Ordered parts; the first is the canary."
     )

@@ -153,27 +153,39 @@ class Bind:
     transaction: Literal["revision", "path"] = "revision"
 
 
+Command = tuple[str, ...]
+"""The words of a command, or the one word of a check that is built in ("verify", "drift")."""
+
+
 @dataclass(frozen=True, slots=True)
 class Wave:
-    """One wave of the rollout section, as written (carried for the rollout verbs)."""
+    """One wave of a rollout.
+
+    select: of each label, the globs that its value may match; "tenant", "server" and "bind" are
+    the target's own. concurrency, max_failures, checks: None for the rollout's.
+    """
 
     name: str
-    select: Mapping[str, str] = field(default_factory=dict)
+    select: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     percent: float | None = None
     count: int | None = None
     pause: bool = False
     soak: float = 0.0
     concurrency: int | None = None
     max_failures: str | None = None
-    checks: tuple[str, ...] = ()
+    checks: tuple[Command, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
-    """The rollout section. max_failures is a count ("3") or a share ("2%")."""
+    """The rollout section. max_failures is a count ("3") or a share ("2%") of a wave. verify:
+    whether schemas are compared before and after each target. checks: of the waves that name none.
+    """
 
     concurrency: int = 8
     max_failures: str = "0"
+    verify: bool = True
+    checks: tuple[Command, ...] = ()
     waves: tuple[Wave, ...] = ()
 
 

@@ -93,7 +93,7 @@ def test_the_whole_example(load: Load, tmp_path: Path) -> None:
         ("globex", None),
     ]
     canary, tenth, rest = config.rollout.waves
-    assert (canary.name, canary.select, canary.soak) == ("canary", {"tier": "internal"}, 600.0)
+    assert (canary.name, canary.select, canary.soak) == ("canary", {"tier": ("internal",)}, 600.0)
     assert (tenth.percent, tenth.pause) == (10.0, True)
     assert (rest.name, rest.percent, rest.count) == ("rest", None, None)
     assert config.drift.ignore == ("*.spatial_ref_sys",)
