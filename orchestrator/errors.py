@@ -81,6 +81,12 @@ class RecordingError(OrchestratorError):
     """Revisions cannot be written as SQL ahead of time."""
 
 
+class LintError(OrchestratorError):
+    """A program that lint needs is missing, or does not do what it should; nothing was touched."""
+
+    exit_code = 2
+
+
 class DatabaseError(OrchestratorError):
     """A server refuses, cannot be reached, or a target is not as a command needs it."""
 

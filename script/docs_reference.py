@@ -50,11 +50,14 @@ def verbs() -> str:
 
 
 def _verb(name: str) -> Iterator[str]:
-    command = cli.get_command(click.Context(cli), name)
+    context = click.Context(cli)
+    command = cli.get_command(context, name)
     assert command is not None
     yield from _section(name, command, "##")
     if isinstance(command, click.Group):
-        for inner, one in command.commands.items():
+        for inner in command.list_commands(context):
+            one = command.get_command(context, inner)
+            assert one is not None
             yield from _section(f"{name} {inner}", one, "###")
 
 

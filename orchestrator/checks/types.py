@@ -26,6 +26,7 @@ ItemKind = Literal[
     "exclusion constraint",
     "enum",
     "domain",
+    "type",
     "sequence",
     "view",
     "materialized view",
@@ -67,9 +68,10 @@ class Scope:
     """What of a target's schema counts.
 
     hidden: names of tables that never do (version tables, journals, the ledger's, those of other
-    binds in the same place). ignore: globs of `drift.ignore`. column_order: whether the order of a
-    table's columns counts. schemas: for a target without a schema of its own on PostgreSQL, the
-    schemas that belong to it; () for the session's default schema alone.
+    binds in the same place); "schema.table" outside of the session's default schema. ignore: globs
+    of `drift.ignore`. column_order: whether the order of a table's columns counts. schemas: for a
+    target without a schema of its own on PostgreSQL, those that belong to it besides the session's
+    default schema.
     """
 
     hidden: frozenset[str] = frozenset()

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import signal
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 import click
 
+from orchestrator.cli.interrupting import interruptible
 from orchestrator.cli.output import note, plural, print_json, revisions, say
 from orchestrator.cli.progress import Observer, observe
 from orchestrator.cli.summary import LARGE, outcome_data, print_outcomes
@@ -220,7 +220,9 @@ def run(
             run_id=recorder.run_id,
         )
         stack.callback(runner.close)
-        interrupted = stack.enter_context(_interruptible(runner))
+        interrupted = stack.enter_context(
+            interruptible(lambda _signal: runner.stop(), runner.cancel)
+        )
         for plan in plans:
             if verb == "upgrade" and not plan.moving:
                 # A step that is to run has had the models imported as it was recorded; where there
@@ -275,33 +277,3 @@ def _finish(verb: str, heard: _Heard, run_id: str, code: int, *, as_json: bool) 
     if code == 130:
         note("interrupted: what was done stays done, and the same command goes on from there")
     return code
-
-
-@contextmanager
-def _interruptible(running: Runner) -> Iterator[Callable[[], bool]]:
-    """SIGINT, SIGTERM and SIGHUP (a closed terminal) let the running steps end; a second one
-    cancels their statements."""
-    heard: list[int] = []
-
-    def hear(number: int, _frame: object) -> None:
-        heard.append(number)
-        words = (
-            "stopping after the running steps; once more to cancel them on the server"
-            if len(heard) == 1
-            else "cancelling the running statements"
-        )
-        # The signal may have come in the middle of another line to stderr: then Python refuses to
-        # print, and stopping matters more than saying so.
-        with suppress(RuntimeError):
-            note(words)
-        (running.stop if len(heard) == 1 else running.cancel)()
-
-    # Under nohup, SIGHUP is ignored when the process starts, and stays so.
-    numbers = [signal.SIGINT, signal.SIGTERM]
-    numbers += [signal.SIGHUP] * (signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN)
-    before = {number: signal.signal(number, hear) for number in numbers}
-    try:
-        yield lambda: bool(heard)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

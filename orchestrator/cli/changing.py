@@ -41,7 +41,7 @@ class Asked:
     as_json: bool
 
 
-def _seconds(_ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
+def seconds(_ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
     """A duration as in databases.yaml."""
     try:
         return None if value is None else duration(value)
@@ -50,7 +50,7 @@ def _seconds(_ctx: click.Context, param: click.Parameter, value: str | None) -> 
 
 
 def _limit(name: str, words: str) -> Callable[[Function], Function]:
-    return click.option(f"--{name}", callback=_seconds, metavar="DURATION", help=words)
+    return click.option(f"--{name}", callback=seconds, metavar="DURATION", help=words)
 
 
 _LIMITS = (
@@ -68,9 +68,24 @@ _LIMITS = (
 _NAMES = ("lock_wait", "lock_timeout", "statement_timeout", "concurrent_timeout", "attempts")
 
 
+def patient(function: Function) -> Function:
+    """Add the time limits; those of the command line take the place of those in databases.yaml, for
+    every bind. Stands below `opened`."""
+
+    @functools.wraps(function)
+    def limiting(project: Project, *args: Any, **kwargs: Any) -> Any:
+        given = {name: kwargs.pop(name) for name in _NAMES}
+        project.config = limited(project.config, given)
+        return function(project, *args, **kwargs)
+
+    inner: Function = limiting
+    for option in reversed(_LIMITS):
+        inner = option(inner)
+    return inner
+
+
 def changes(function: Function) -> Function:
-    """Open the project, and pass it with an `Asked`; the time limits of the command line take the
-    place of those in databases.yaml, for every bind."""
+    """Open the project, and pass it with an `Asked`. Takes the time limits too (see `patient`)."""
 
     @functools.wraps(function)
     def asked(
@@ -86,13 +101,11 @@ def changes(function: Function) -> Function:
         as_json: bool,
         **kwargs: Any,
     ) -> Any:
-        given = {name: kwargs.pop(name) for name in _NAMES}
-        project.config = limited(project.config, given)
         request = Asked(selection, allow_empty, dry_run, sql, output, from_, log_format, as_json)
         return function(project, request, *args, **kwargs)
 
-    options = [*_LIMITS, dry_run, print_scripts, output_folder, from_revision, log_format, as_json]
-    inner = opened(asked)
+    options = [dry_run, print_scripts, output_folder, from_revision, log_format, as_json]
+    inner = opened(patient(asked))
     for option in reversed(options):
         inner = option(inner)
     return selects(inner)

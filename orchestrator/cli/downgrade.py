@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
 from orchestrator.cli.apply import planner, run, show, told
+from orchestrator.cli.asking import agreed
 from orchestrator.cli.changing import Asked, changes
 from orchestrator.cli.options import must_select
-from orchestrator.cli.output import is_terminal, note, plural
+from orchestrator.cli.output import note, plural
 from orchestrator.cli.script import write_sql
-from orchestrator.errors import Problem, UsageError
 from orchestrator.execution.planner import Request
 from orchestrator.execution.project import Project
 
@@ -61,21 +59,11 @@ def command(project: Project, asked: Asked, to: tuple[str, ...], yes: bool) -> i
     steps = sum(len(one.steps) * len(one.targets) for one in plan.cohorts)
     if steps and not yes:
         moved = sum(len(one.targets) for one in plan.moving)
-        if not _agreed(plural(steps, "step"), plural(moved, "target")):
+        what = (
+            f"this takes back {plural(steps, 'step')} on {plural(moved, 'target')}; "
+            "data in them may be lost"
+        )
+        if not agreed(what, "Pass --yes to do it, or --dry-run to see the steps."):
             note("nothing was done")
             return 1
     return run(project, "downgrade", [plan], log_format=asked.log_format, as_json=asked.as_json)
-
-
-def _agreed(steps: str, targets: str) -> bool:
-    """Ask a person. Raises UsageError where there is none."""
-    what = f"this takes back {steps} on {targets}; data in them may be lost"
-    if not is_terminal(sys.stdin):
-        raise UsageError(
-            Problem(
-                f"{what}, and there is no terminal to ask on",
-                todo="Pass --yes to do it, or --dry-run to see the steps.",
-            )
-        )
-    note(f"{what}.")
-    return click.confirm("Go on?", err=True)

@@ -1,93 +1,124 @@
-"""`orchestrator lint`: what in the histories slows or endangers a fleet."""
+"""`orchestrator lint`: what revisions would do to a fleet, before they run."""
 
 from __future__ import annotations
 
 import click
 
-from orchestrator.cli.apply import told
-from orchestrator.cli.history import binds_option
-from orchestrator.cli.options import as_json, opened
-from orchestrator.cli.output import plural, print_json, say
-from orchestrator.config import Bind, Flavour
+from orchestrator.checks.lint.types import SEVERITIES, LintReport, Severity
+from orchestrator.cli.apply import planner, told
+from orchestrator.cli.lint_live import list_live
+from orchestrator.cli.lint_output import (
+    github_lines,
+    print_report,
+    print_rules,
+    report_data,
+    tell_not_checked,
+)
+from orchestrator.cli.options import as_json, opened, selects
+from orchestrator.cli.output import print_json, say
 from orchestrator.errors import Problem, UsageError
+from orchestrator.execution.lint_choice import Choice, chosen
+from orchestrator.execution.linting import check_settings, lint, lint_plan
+from orchestrator.execution.planner import Request
 from orchestrator.execution.project import Project
 from orchestrator.fleet.targets import Selection, selected_binds
-from orchestrator.revisions.history import History
-from orchestrator.revisions.recordings import Wanted, compile_cached
-from orchestrator.revisions.types import LiveReason, Step
-
-ASSUMED = {"postgresql": Flavour("postgresql", (16,)), "mysql": Flavour("mysql", (8, 4))}
-"""What revisions are recorded for when a bind names no flavour: whether a step is live rarely
-depends on it, and no connection is made to ask."""
 
 
-@click.command("lint", epilog="Example: orchestrator lint --live --bind shop")
+@click.command(
+    "lint",
+    epilog="Examples: orchestrator lint; orchestrator lint --since 4f2a --format github; "
+    "orchestrator lint --live --bind shop",
+)
+@click.option(
+    "--since", default="", metavar="REV", help="What an upgrade from this revision would run."
+)
+@click.option(
+    "--revision", "revisions", multiple=True, metavar="REV", help="This revision (or bind:REV)."
+)
+@click.option("--all-revisions", is_flag=True, help="Every revision of the selected binds.")
+@click.option(
+    "--fail-on",
+    type=click.Choice(SEVERITIES),
+    help="Exit with 1 for findings from this severity on (lint.fail_on in databases.yaml, error).",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "github"]),
+    default="text",
+    show_default=True,
+    help="github: workflow commands, which GitHub shows at the lines of a pull request.",
+)
+@click.option(
+    "--require-scratch",
+    is_flag=True,
+    help="Exit with 1 when a rule could not be asked, for want of a scratch database or else.",
+)
+@click.option("--rules", is_flag=True, help="List every rule, and look at nothing.")
 @click.option(
     "--live",
     is_flag=True,
-    help="List the live revisions: their Python needs the connection, so each target pays for it.",
+    help="List the live revisions only: their Python needs the connection, so each target pays.",
 )
-@binds_option
+@selects
 @as_json
 @opened
-def command(project: Project, live: bool, binds: tuple[str, ...], as_json: bool) -> int:
-    """List the live revisions of each bind, with the reason and its line. No database is touched.
+def command(
+    project: Project,
+    since: str,
+    revisions: tuple[str, ...],
+    all_revisions: bool,
+    fail_on: Severity | None,
+    form: str,
+    require_scratch: bool,
+    rules: bool,
+    live: bool,
+    selection: Selection,
+    allow_empty: bool,
+    as_json: bool,
+) -> int:
+    """Look at what an upgrade of the selected targets would run, and say what endangers them.
 
-    All other revisions are compiled to SQL once, and replayed on every target. Exits 0.
+    With --since, --revision or --all-revisions no target is looked at. Revisions are tried on a
+    scratch database where one can be made: upgrade, downgrade, upgrade. Exits with 1 when there is
+    a finding from --fail-on on that no comment in the revision allows.
     """
-    if not live:
-        raise UsageError(
-            Problem("lint does not know what to look for", todo="Run `orchestrator lint --live`.")
-        )
-    chosen = selected_binds(project.config, Selection(binds=binds))
-    project.config.require(binds=[bind.name for bind in chosen if bind.family is None])
-    histories = project.histories([bind.name for bind in chosen])
-    wanted = [
-        Wanted(bind.name, flavour, flavour.name, steps)
-        for bind in chosen
-        for flavour in (_flavour(bind),)
-        for steps in _paths(histories[bind.name])
-    ]
-    found = {bind.name: list[tuple[Step, LiveReason]]() for bind in chosen}
-    compiled = compile_cached(project.config, wanted, told())
-    for path, recorded in zip(wanted, compiled, strict=True):
-        for step, one in zip(path.steps, recorded, strict=True):
-            found[path.bind] += [(step, reason) for reason in one.recording.live]
-    if as_json:
-        print_json([_data(name, *one) for name, some in found.items() for one in some])
+    choice = Choice(since, revisions, all_revisions)
+    if live:
+        return list_live(project, selection.binds, as_json=as_json)
+    check_settings(project)
+    if rules:
+        print_rules(project.config.lint, as_json=as_json)
         return 0
-    for bind in chosen:
-        total = len(histories[bind.name].scripts())
-        _print(bind.name, total, found[bind.name])
-    return 0
+    report = (
+        _of_choice(project, selection, choice)
+        if choice.given
+        else _of_fleet(project, selection, allow_empty=allow_empty)
+    )
+    tell_not_checked(report)
+    if as_json:
+        print_json(report_data(report))
+    elif form == "github":
+        for line in github_lines(report):
+            say(line)
+    else:
+        print_report(report)
+    failed = report.at_least(fail_on or project.config.lint.fail_on)
+    return int(bool(failed) or (require_scratch and bool(report.not_checked)))
 
 
-def _flavour(bind: Bind) -> Flavour:
-    flavour = bind.flavour or ASSUMED[bind.family or "postgresql"]
-    return flavour.series
+def _of_choice(project: Project, selection: Selection, choice: Choice) -> LintReport:
+    if selection.tenants or selection.servers or selection.labels or selection.limit:
+        raise UsageError(
+            Problem(
+                "revisions are chosen by --since, --revision or --all-revisions, and no target is",
+                todo="Narrow with --bind only.",
+            )
+        )
+    binds = selected_binds(project.config, selection)
+    return lint(project, chosen(project, binds, choice, told()))
 
 
-def _paths(history: History) -> tuple[tuple[Step, ...], tuple[Step, ...]]:
-    """From base to the heads, and back."""
-    up = history.path((), history.upgrade("heads"))
-    return up, history.path(history.heads, history.downgrade("base"))
-
-
-def _print(bind: str, total: int, found: list[tuple[Step, LiveReason]]) -> None:
-    live = len({step.revision for step, _reason in found})
-    say(f"{bind}: {live:,} of {plural(total, 'revision')} live")
-    for step, reason in found:
-        say(f"    {step.revision} ({step.direction})  {step.message}")
-        say(f"        {reason.name}, {reason.where}: {reason.detail}")
-
-
-def _data(bind: str, step: Step, reason: LiveReason) -> dict[str, str]:
-    return {
-        "bind": bind,
-        "revision": step.revision,
-        "direction": str(step.direction),
-        "message": step.message,
-        "reason": reason.name,
-        "where": reason.where,
-        "detail": reason.detail,
-    }
+def _of_fleet(project: Project, selection: Selection, *, allow_empty: bool) -> LintReport:
+    request = Request(selection, "upgrade", ("heads",), allow_empty=allow_empty, listener=told())
+    return lint_plan(project, planner(project, request).plan())

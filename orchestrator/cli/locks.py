@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
 import click
 
+from orchestrator.cli.asking import agreed
 from orchestrator.cli.options import as_json, must_select, opened, selects
-from orchestrator.cli.output import is_terminal, note, plural, print_json, print_problems, say
+from orchestrator.cli.output import note, plural, print_json, print_problems, say
 from orchestrator.cli.targets import describe, waiting
-from orchestrator.errors import DatabaseError, Problem, UsageError
+from orchestrator.errors import DatabaseError, Problem
 from orchestrator.execution.holding import Held, end_held, held_locks
 from orchestrator.execution.project import Project
 from orchestrator.fleet.targets import Selection, find_targets
@@ -119,15 +119,7 @@ def _agreed(held: Sequence[Held]) -> bool:
         f"this ends {plural(len(held), 'session')}; their transactions are rolled back, and on"
         " MySQL and MariaDB a statement may stop half-way through its revision"
     )
-    if not is_terminal(sys.stdin):
-        raise UsageError(
-            Problem(
-                f"{what}, and there is no terminal to ask on",
-                todo="Pass --yes to do it.",
-            )
-        )
-    note(f"{what}.")
-    return click.confirm("Go on?", err=True)
+    return agreed(what, "Pass --yes to do it.")
 
 
 def _end(held: Sequence[Held]) -> bool:

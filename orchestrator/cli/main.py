@@ -7,7 +7,6 @@ needs neither SQLAlchemy nor Alembic.
 
 from __future__ import annotations
 
-import importlib
 import io
 import os
 import signal
@@ -20,6 +19,7 @@ import click
 from orchestrator import __version__
 from orchestrator.cli import startup
 from orchestrator.cli.output import flush, print_problems, redact
+from orchestrator.cli.verbs import VerbGroup
 from orchestrator.errors import OrchestratorError, Problem
 
 VERBS = {
@@ -35,40 +35,21 @@ VERBS = {
     "upgrade": "Bring targets to head, or print the SQL that does.",
     "downgrade": "Bring targets back to a revision.",
     "stamp": "Set the revision of targets without running anything.",
+    "rollout": "Upgrade in waves: a canary first, a failure budget, and proof in between.",
     "runs": "The ledger: what ran, who ran it, and what became of every target.",
     "repair": "What is known of half-applied targets, and the decision about them.",
     "locks": "Who holds the locks of targets.",
+    "drift": "Which targets are not what their revision, or the models, say.",
     "lint": "Live revisions of each bind, and why they are live.",
     "check": "Everything that can be wrong before a deploy.",
 }
 """Each verb with its line in the help; orchestrator.cli.<verb> holds it as `command`."""
 
 
-class VerbGroup(click.Group):
-    """A group that imports a verb when it is called, and lists them without importing any."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(VERBS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in VERBS:
-            import difflib  # A mistake alone needs it, and start-up is short of time.
-
-            close = difflib.get_close_matches(cmd_name, VERBS, n=1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
-            ctx.fail(f"No such command {cmd_name!r}.{hint}")
-        with startup.imports():
-            module = importlib.import_module(f"orchestrator.cli.{cmd_name}")
-        command: click.Command = module.command
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Verbs"):
-            formatter.write_dl(list(VERBS.items()))
-
-
 @click.command(
     cls=VerbGroup,
+    package="orchestrator.cli",
+    verbs=VERBS,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Example: orchestrator upgrade --all",
 )

@@ -4,66 +4,32 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import IO, TYPE_CHECKING, Any
-from urllib.parse import quote, quote_plus
 
+from orchestrator.config.passwords import keep_secret as keep_secret
+from orchestrator.config.passwords import redact as redact
 from orchestrator.errors import Problem
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-# As SQLAlchemy writes URLs: it leaves spaces as they are.
-_SPACED_PASSWORD = re.compile(r"(?P<head>[a-z0-9+]+://[^:/@\n]*):[^:/@\n]*@", re.IGNORECASE)
-# As people do: up to the last @, because a password that nobody encoded may hold one too.
-_URL_PASSWORD = re.compile(r"(?P<head>[a-z0-9+]+://[^\s:/@]*):[^\s]+@", re.IGNORECASE)
-_QUERY_PASSWORD = re.compile(r"(?P<head>[?&][a-z_]*pass(?:word|wd)?=)[^&\s\"']+", re.IGNORECASE)
-_SHORTEST_SECRET = 6
-
-_secrets: set[str] = set()
 _lost: list[OSError] = []
 """Why results could not be written, other than for want of a reader."""
-
-
-def keep_secret(texts: Iterable[str]) -> None:
-    """Texts (passwords of the configuration's URLs) that no output may hold from now on.
-
-    Very short ones are left to the URL rule of `redact`: blotting "app" out of every line would
-    hide more than it protects.
-    """
-    for text in texts:
-        if len(text) >= _SHORTEST_SECRET:
-            _secrets.update(_spellings(text))
-
-
-def _spellings(secret: str) -> set[str]:
-    """A secret as URLs, JSON and Python's repr() write it."""
-    return {
-        secret,
-        quote(secret, safe=""),
-        quote(secret),
-        quote(secret, safe=" +"),  # sqlalchemy/engine/url.py
-        quote_plus(secret),
-        json.dumps(secret)[1:-1],
-        json.dumps(secret, ensure_ascii=False)[1:-1],
-        repr(secret)[1:-1],
-    }
-
-
-def redact(text: str) -> str:
-    """The text with every password blotted out: known ones, and what stands in a URL."""
-    for secret in sorted(_secrets, key=len, reverse=True):
-        text = text.replace(secret, "***")
-    text = _SPACED_PASSWORD.sub(r"\g<head>:***@", text)
-    text = _URL_PASSWORD.sub(r"\g<head>:***@", text)
-    return _QUERY_PASSWORD.sub(r"\g<head>***", text)
 
 
 def say(text: str = "") -> None:
     """A line of the result, on stdout."""
     _print(redact(text), sys.stdout)
+
+
+def print_table(lines: Sequence[Sequence[str]]) -> None:
+    """Lines on stdout, each column as wide as its longest cell."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        cells = (f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True))
+        say("  ".join(cells).rstrip())
 
 
 def print_rich(renderable: RenderableType) -> None:
@@ -143,6 +109,16 @@ def is_terminal(stream: IO[str]) -> bool:
 def plural(count: int, noun: str) -> str:
     """ "1 target", "3 targets"."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def lasting(seconds: float) -> str:
+    """A length of time for people: "43 s", "3 min 04 s", "1 h 02 min"."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
 
 
 def revisions(state: Iterable[str]) -> str:

@@ -72,7 +72,7 @@ def command(
     if as_json:
         say(write_plan(document).rstrip())
     else:
-        _Printer(plan, verbose=verbose).print(document["digest"])
+        Printer(plan, verbose=verbose).print(document["digest"])
         if output is not None:
             say(f"written to {output}; run it with: orchestrator upgrade --plan {output}")
     return int(bool(plan.blocked or plan.unknown))
@@ -96,7 +96,7 @@ def _write(path: Path, text: str) -> None:
         ) from error
 
 
-class _Printer:
+class Printer:
     """A plan for a person, on one screen unless every statement is asked for."""
 
     def __init__(self, plan: Plan, *, verbose: bool) -> None:

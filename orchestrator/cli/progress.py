@@ -43,7 +43,7 @@ class Observer(Protocol):
 def observe(log_format: str) -> Iterator[Observer]:
     """The observer that fits stderr and --log-format."""
     if log_format == "json":
-        yield _Events()
+        yield Events()
     elif is_terminal(sys.stderr):
         # rich takes a while to import, and only a terminal shows bars.
         from orchestrator.cli.bars import bars
@@ -51,10 +51,10 @@ def observe(log_format: str) -> Iterator[Observer]:
         with bars(few=SMALL) as observer:
             yield observer
     else:
-        yield _Plain()
+        yield Plain()
 
 
-class _Plain:
+class Plain:
     """Lines of the kind that fits each stage: of a few targets every step, of many only counts."""
 
     def __init__(self) -> None:
@@ -120,7 +120,7 @@ class _Counts:
         note(f"{bind}: {ended:,} of {total:,} ({rate:,.0f}/s{left}){failed}")
 
 
-class _Events:
+class Events:
     """One JSON object a line."""
 
     def __init__(self) -> None:
@@ -130,17 +130,17 @@ class _Events:
         """Each target has events of its own."""
 
     def started(self, target: Target) -> None:
-        self._event("target-started", target)
+        self._of("target-started", target)
 
     def step(self, target: Target, revision: str) -> None:
-        self._event("step-started", target, revision=revision)
+        self._of("step-started", target, revision=revision)
 
     def waiting(self, target: Target, words: str) -> None:
-        self._event("waiting", target, reason=words)
+        self._of("waiting", target, reason=words)
 
     def ended(self, outcome: Outcome) -> None:
         failure = outcome.failure
-        self._event(
+        self._of(
             "target-ended",
             outcome.target,
             result=outcome.result,
@@ -152,12 +152,14 @@ class _Events:
             revision=failure.revision if failure else None,
         )
 
-    def _event(self, event: str, target: Target, **fields: object) -> None:
+    def _of(self, event: str, target: Target, **fields: object) -> None:
+        self.tell(event, bind=target.bind.name, target=target.id, **fields)
+
+    def tell(self, event: str, **fields: object) -> None:
+        """Write one event."""
         line = {
             "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "event": event,
-            "bind": target.bind.name,
-            "target": target.id,
             **fields,
         }
         text = redact(json.dumps(line, ensure_ascii=False))

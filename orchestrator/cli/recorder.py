@@ -21,12 +21,13 @@ from orchestrator.errors import LedgerError, OrchestratorError
 from orchestrator.execution.types import Outcome
 from orchestrator.fleet.types import Target
 from orchestrator.ledger.causes import cause_of, names_of
+from orchestrator.ledger.columns import kept_text, whole_text
 from orchestrator.ledger.connect import ledger_file
 from orchestrator.ledger.container import vanishes
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.ledger.process import who
 from orchestrator.ledger.spool import spool_folder, take_in
-from orchestrator.ledger.tables import NAME_LENGTH, TARGET_LENGTH, TEXT_LENGTH
+from orchestrator.ledger.tables import NAME_LENGTH, TARGET_LENGTH
 from orchestrator.ledger.types import OutcomeResult, OutcomeRow, RunResult
 from orchestrator.ledger.writer import Writer, begin_run
 from orchestrator.planning.plan import Plan
@@ -164,7 +165,7 @@ def _row(number: int, target: Target, result: OutcomeResult, before: tuple[str, 
     database = target.database or (url.database if url is not None else None)
     return OutcomeRow(
         number,
-        _whole(target.id)[:TARGET_LENGTH],
+        whole_text(target.id)[:TARGET_LENGTH],
         target.bind.name[:NAME_LENGTH],
         target.server.name[:NAME_LENGTH],
         _name(target.tenant),
@@ -176,22 +177,12 @@ def _row(number: int, target: Target, result: OutcomeResult, before: tuple[str, 
 
 
 def _name(name: str | None) -> str | None:
-    return None if name is None else _whole(name)[:NAME_LENGTH]
-
-
-def _whole(text: str) -> str:
-    """A text as every server takes it: no NUL (PostgreSQL), nothing that UTF-8 cannot write."""
-    if text.isascii() and "\0" not in text:
-        return text
-    return text.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode("utf-8")
+    return None if name is None else whole_text(name)[:NAME_LENGTH]
 
 
 def _kept(text: str) -> str:
     """A text without passwords, and no longer than every server takes it."""
-    if not text:
-        return text
-    text = _whole(redact(text))
-    return text if len(text) <= TEXT_LENGTH else text[: TEXT_LENGTH - 3] + "..."
+    return kept_text(redact(text)) if text else text
 
 
 def _joined(digests: Sequence[str]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from typing import Any, get_args
@@ -10,8 +9,9 @@ from typing import Any, get_args
 import click
 
 from orchestrator.cli.apply import log_format, run, told
+from orchestrator.cli.asking import agreed
 from orchestrator.cli.options import as_json, must_select, opened, selects
-from orchestrator.cli.output import is_terminal, note, plural, print_json, revisions, say
+from orchestrator.cli.output import note, plural, print_json, revisions, say
 from orchestrator.cli.status import half_data
 from orchestrator.cli.targets import describe, waiting
 from orchestrator.errors import Problem, UsageError
@@ -126,17 +126,8 @@ def _chosen(decisions: tuple[Decision, ...], in_doubt: str | None) -> Decision |
 def _agreed(decision: Decision, stopped: Sequence[Stopped]) -> bool:
     """Ask a person. Raises UsageError where there is none."""
     what = f"--{decision} on {plural(len(stopped), 'target')}: {CONSEQUENCES[decision]}"
-    if not is_terminal(sys.stdin):
-        raise UsageError(
-            Problem(
-                f"{what}; and there is no terminal to ask on",
-                todo="Look at them first with `orchestrator repair`, and pass --yes.",
-            )
-        )
-    for one in stopped:
-        note(f"{one.target.id}: {one.half.direction} of {one.half.revision}")
-    note(f"{what}.")
-    return click.confirm("Go on?", err=True)
+    listed = (f"{one.target.id}: {one.half.direction} of {one.half.revision}" for one in stopped)
+    return agreed(what, "Look at them first with `orchestrator repair`, and pass --yes.", listed)
 
 
 def _nothing(*, as_json: bool) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -14,6 +12,8 @@ from orchestrator.cli.output import note, plural
 from orchestrator.errors import Problem, UsageError
 from orchestrator.execution.planner import Request, resume_plan
 from orchestrator.execution.project import Project
+from orchestrator.fleet.selections import selection_data as selection_data
+from orchestrator.fleet.selections import selection_of as selection_of
 from orchestrator.fleet.targets import Selection
 from orchestrator.planning.planfile import read_plan
 from orchestrator.planning.planfile_resume import Resumed
@@ -83,29 +83,3 @@ def _tell(left: Resumed) -> None:
             note(f"{plural(len(ids), 'target')} {words}: {names}")
     if left.passed:
         note(f"{plural(left.passed, 'target')} beyond the plan's start already: continued")
-
-
-def selection_data(selection: Selection) -> dict[str, Any]:
-    """A selection as a plan file keeps it."""
-    among = selection.among
-    return asdict(selection) | {
-        "among": None if among is None else sorted(among, key=lambda one: [*map(str, one)])
-    }
-
-
-def selection_of(data: Mapping[str, Any]) -> Selection:
-    """The reverse of selection_data."""
-    return Selection(
-        bool(data.get("everything")),
-        tuple(data.get("binds", ())),
-        tuple(data.get("tenants", ())),
-        tuple(data.get("servers", ())),
-        tuple((name, value) for name, value in data.get("labels", ())),
-        data.get("limit"),
-        None if data.get("among") is None else frozenset(map(_place, data["among"])),
-    )
-
-
-def _place(written: Sequence[Any]) -> tuple[str, str, str | None]:
-    bind, server, tenant = written
-    return str(bind), str(server), None if tenant is None else str(tenant)

@@ -11,7 +11,7 @@ from orchestrator.config import Bind
 from orchestrator.errors import Problem, UsageError
 from orchestrator.execution.comparison import compare
 from orchestrator.execution.project import Project
-from orchestrator.fleet.targets import Selection, all_targets, selected_binds
+from orchestrator.fleet.targets import Selection, selected_binds, target_named
 from orchestrator.fleet.types import Target
 from orchestrator.revisions.author import Draft, NewRevision, write, write_empty
 
@@ -63,7 +63,7 @@ def command(
     """
     chosen = selected_binds(project.config, Selection(binds=binds))
     wanted = NewRevision(message, head, splice, branch_label, rev_id, depends_on)
-    target = _target(project, against) if against else None
+    target = target_named(project.config, against) if against else None
     if target is not None:
         if binds and binds != (target.bind.name,):
             raise UsageError(Problem(f"--against {target.id} and --bind {', '.join(binds)} differ"))
@@ -85,16 +85,6 @@ def command(
     drafts = [(bind, _draft(project, bind, wanted, target, drop_tables)) for bind in chosen]
     for bind, draft in drafts:
         _write(project, bind, draft, drop_tables)
-
-
-def _target(project: Project, name: str) -> Target:
-    targets = all_targets(project.config, project.config.binds.values())
-    for target in targets:
-        if target.id == name:
-            return target
-    raise UsageError(
-        Problem(f"there is no target {name!r}", todo="See `orchestrator targets` for their names.")
-    )
 
 
 def _draft(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import datetime
 
 import click
 
 from orchestrator.cli.options import as_json, opened
-from orchestrator.cli.output import note, plural, print_json, say
+from orchestrator.cli.output import lasting, note, plural, print_json, print_table, say
 from orchestrator.cli.recorder import read_ledger
 from orchestrator.cli.summary import Failed, print_causes
 from orchestrator.errors import Problem, UsageError
@@ -56,7 +56,7 @@ def _list(project: Project, *, limit: int, bind: str | None, as_json: bool) -> N
     if as_json:
         print_json([run_data(view) for view in views])
     elif views:
-        _print_table([_HEAD, *map(_line, views)])
+        print_table([_HEAD, *map(_line, views)])
     else:
         note("the ledger has no run" + (f" of bind {bind}" if bind else " yet"))
 
@@ -132,21 +132,10 @@ def _line(view: RunView) -> tuple[str, ...]:
     )
 
 
-def _print_table(lines: Sequence[Sequence[str]]) -> None:
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    for line in lines:
-        cells = (f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True))
-        say("  ".join(cells).rstrip())
-
-
 def _took(view: RunView) -> str:
     """How long it ran, as far as is known."""
     seconds = ((view.run.ended or view.run.seen) - view.run.started).total_seconds()
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
+    return f"{seconds:.1f} s" if seconds < 60 else lasting(seconds)
 
 
 def _header(view: RunView) -> Iterator[tuple[str, str]]:

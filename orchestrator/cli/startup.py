@@ -19,8 +19,13 @@ from contextlib import contextmanager
 _HIGHLIGHTER = "mako.ext.pygmentplugin"
 
 
+_begun: list[bool] = []
+"""Holds something in a process that ends with the command."""
+
+
 def begin() -> None:
     """Collect nothing until the verb is imported. For a process that ends with the command."""
+    _begun.append(True)
     gc.disable()
 
 
@@ -28,6 +33,8 @@ def begin() -> None:
 def imports() -> Iterator[None]:
     """While a verb is imported: what is there afterwards stays for good, so the collector is told
     to leave it alone, and collects from then on what the verb makes."""
+    if _begun:
+        gc.disable()  # A verb of a group is imported after its group.
     # None makes an import fail (Python's reference, "The module cache").
     hidden = sys.modules.setdefault(_HIGHLIGHTER, None) is None  # type: ignore[arg-type]
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from orchestrator.cli.output import plural, redact, revisions, say
@@ -129,35 +129,41 @@ def failures(outcomes: Iterable[Outcome]) -> list[Failed]:
 
 def print_causes(failed: Iterable[Failed]) -> None:
     """Failures, each cause once, those that stopped most targets first."""
+    for line in cause_lines(failed):
+        say(line)
+
+
+def cause_lines(failed: Iterable[Failed]) -> Iterator[str]:
+    """The same as lines, with an empty one before each cause."""
     groups = sorted(causes(failed).values(), key=lambda cause: -len(cause.targets))
     for cause in groups[:_GROUPS_SHOWN]:
-        say()
-        _print_cause(cause)
+        yield ""
+        yield from _cause_lines(cause)
     if len(groups) > _GROUPS_SHOWN:
         rest = sum(len(cause.targets) for cause in groups[_GROUPS_SHOWN:])
-        say(f"\n... and {plural(rest, 'target')} for {len(groups) - _GROUPS_SHOWN} other causes")
+        yield f"\n... and {plural(rest, 'target')} for {len(groups) - _GROUPS_SHOWN} other causes"
 
 
-def _print_cause(cause: Cause) -> None:
+def _cause_lines(cause: Cause) -> Iterator[str]:
     failure = cause.example.failure
     if len(cause.targets) == 1:
-        say(f"{cause.targets[0]}: {failure.message}")
+        yield f"{cause.targets[0]}: {failure.message}"
     else:
         shown = ", ".join(cause.targets[:_NAMES_SHOWN])
         more = len(cause.targets) - _NAMES_SHOWN
-        say(f"{plural(len(cause.targets), 'target')}: {failure.message}")
-        say(f"    targets:   {shown}" + (f" and {more:,} more" if more > 0 else ""))
-    say(f"    bind:      {cause.example.bind}")
+        yield f"{plural(len(cause.targets), 'target')}: {failure.message}"
+        yield f"    targets:   {shown}" + (f" and {more:,} more" if more > 0 else "")
+    yield f"    bind:      {cause.example.bind}"
     for name, value in (("revision", failure.revision), ("where", failure.where)):
         if value:
-            say(f"    {name + ':':<10} {value}")
+            yield f"    {name + ':':<10} {value}"
     if failure.statement:
         lines = failure.statement.strip().splitlines()
-        say("    statement: " + "\n               ".join(lines[:_STATEMENT_LINES]))
+        yield "    statement: " + "\n               ".join(lines[:_STATEMENT_LINES])
         if len(lines) > _STATEMENT_LINES:
-            say(f"               ... {len(lines) - _STATEMENT_LINES} more lines")
+            yield f"               ... {len(lines) - _STATEMENT_LINES} more lines"
     if failure.todo:
-        say(f"    {failure.todo}")
+        yield f"    {failure.todo}"
 
 
 def outcome_data(outcome: Outcome, run: str = "") -> dict[str, object]:

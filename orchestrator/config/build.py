@@ -24,6 +24,8 @@ from orchestrator.config.types import (
     Bind,
     Config,
     Deferred,
+    Drift,
+    Lint,
     Rollout,
     Server,
     SourceKind,
@@ -58,9 +60,14 @@ def build(file: FileSection, document: Document, connections: Connections, root:
         ),
         default_bind=file.default_bind,
         scratch=connections.scratch,
-        rollout=_rollout(file.rollout),
-        drift_ignore=file.drift.ignore,
-        deferred=(*_unset(document), *connections.deferred),
+        rollout=build_rollout(file.rollout),
+        drift=Drift(file.drift.ignore, file.drift.column_order),
+        lint=Lint(
+            file.lint.fail_on,
+            file.lint.rules,
+            {name: document.where("lint", "rules", name) for name in file.lint.rules},
+        ),
+        deferred=(*unset_variables(document), *connections.deferred),
     )
 
 
@@ -77,7 +84,7 @@ def _absolute(root: Path, written: str) -> Path:
     return Path(os.path.normpath(root / Path(written).expanduser()))
 
 
-def _unset(document: Document) -> list[Deferred]:
+def unset_variables(document: Document) -> list[Deferred]:
     """Unset variables, each at the bind or the section that it belongs to."""
     found = []
     for one in document.unset:
@@ -97,10 +104,13 @@ def _unset(document: Document) -> list[Deferred]:
     return found
 
 
-def _rollout(section: RolloutSection) -> Rollout:
+def build_rollout(section: RolloutSection) -> Rollout:
+    """Turn a rollout section into what travels on."""
     return Rollout(
         concurrency=section.concurrency,
         max_failures=section.max_failures,
+        verify=section.verify,
+        checks=section.checks,
         waves=tuple(
             Wave(
                 name=wave.name,

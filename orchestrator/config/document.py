@@ -168,12 +168,24 @@ def dotted(keys: Keys) -> str:
     return text.removeprefix(".")
 
 
-def parse(text: str, file: Path, environ: Mapping[str, str]) -> Document:
-    """Parse a file's text.
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """What to do about a file that holds nothing to go on with. empty: it holds nothing at all.
+    keys: it holds something else than keys."""
+
+    empty: str = "Declare at least one bind under `binds:`, or run `orchestrator init`."
+    keys: str = "Write keys at the top: `binds:`, and `apps:` above it."
+
+
+def parse(
+    text: str, file: Path, environ: Mapping[str, str], advice: Advice | None = None
+) -> Document:
+    """Parse a file's text. advice: databases.yaml's when it is not given.
 
     Raises ConfigError when there is no mapping to go on with: a syntax error, an empty file,
     another kind of value. All other problems stand in the document.
     """
+    advice = advice or Advice()
     node = _compose(text, file)
     nothing = node is None or (isinstance(node, ScalarNode) and node.tag == _TAG + "null")
     if node is None or nothing:
@@ -181,7 +193,7 @@ def parse(text: str, file: Path, environ: Mapping[str, str]) -> Document:
             Problem(
                 "the file is empty",
                 where=str(Where(file, 1)),
-                todo="Declare at least one bind under `binds:`, or run `orchestrator init`.",
+                todo=advice.empty,
             )
         )
     if not isinstance(node, MappingNode):
@@ -190,7 +202,7 @@ def parse(text: str, file: Path, environ: Mapping[str, str]) -> Document:
             Problem(
                 f"the file holds {kind}, not a mapping",
                 where=str(Where(file, node.start_mark.line + 1)),
-                todo="Write keys at the top: `binds:`, and `apps:` above it.",
+                todo=advice.keys,
             )
         )
     return _Builder(file, environ).document(node)

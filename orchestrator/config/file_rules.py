@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from orchestrator.config.bind_rules import problems_of
-from orchestrator.config.document import Document, Items, Scalar, dotted
+from orchestrator.config.document import Document, Items, Keys, Scalar, Table, dotted
 from orchestrator.config.duplicates import Claim, Place, duplicates, place_of
 from orchestrator.config.mistake import meant, shown
-from orchestrator.config.types import Bind, Config, TenantEntry, TenantQuery
+from orchestrator.config.model import WaveSection
+from orchestrator.config.types import Bind, Config, Rollout, TenantEntry, TenantQuery
 from orchestrator.errors import Problem
 
 
@@ -167,9 +168,15 @@ def _entry_place(bind: Bind, entry: TenantEntry) -> Place | None:
 
 
 def _waves(config: Config, document: Document) -> Iterator[Problem]:
+    yield from wave_problems(config.rollout, document, ("rollout",))
+
+
+def wave_problems(rollout: Rollout, document: Document, section: Keys) -> Iterator[Problem]:
+    """What is wrong between the waves. section: the keys of the section in its file."""
     names: set[str] = set()
-    for index, wave in enumerate(config.rollout.waves):
-        keys = ("rollout", "waves", index)
+    greedy = ""
+    for index, wave in enumerate(rollout.waves):
+        keys = (*section, "waves", index)
         if wave.name in names:
             yield document.problem(
                 (*keys, "name"), f"the wave {shown(wave.name)} stands here twice", "Rename one."
@@ -179,6 +186,24 @@ def _waves(config: Config, document: Document) -> Iterator[Problem]:
             yield document.problem(
                 (*keys, "count"), "percent and count exclude each other", "Keep one of them."
             )
+        if greedy:
+            yield document.problem(
+                keys,
+                f"the wave {shown(wave.name)} gets no target: {shown(greedy)} before it takes all "
+                "that are left",
+                "Put it before that one, or give that one select, percent or count.",
+            )
+        elif _takes_all(document.table(*keys)):
+            greedy = wave.name
+
+
+def _takes_all(wave: Table) -> bool:
+    """Whether a wave is meant for all that are left. A key that was refused, or is misspelt, is
+    taken for one that narrows it."""
+    select = wave.get("select")
+    selects = bool(select.lines) if isinstance(select, Table) else wave.given("select")
+    narrow = {"percent", "count", *wave.lines.keys() - WaveSection.model_fields.keys()}
+    return not selects and not any(wave.given(key) for key in narrow)
 
 
 _RULES: tuple[Callable[[Config, Document], Iterator[Problem]], ...] = (

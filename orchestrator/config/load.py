@@ -17,11 +17,13 @@ from orchestrator.config.build import build
 from orchestrator.config.connections import read_connections
 from orchestrator.config.document import Document, dotted, parse
 from orchestrator.config.file_rules import all_problems
+from orchestrator.config.reading import read_text
 from orchestrator.config.types import Config, Where
 from orchestrator.config.validate import validate
 from orchestrator.errors import ConfigError, Problem
 
 FILE_NAME = "databases.yaml"
+_NO_FILE = "Run `orchestrator init` to lay out a project, or name the file with -c."
 
 
 def find_config(start: Path) -> Path:
@@ -37,7 +39,7 @@ def find_config(start: Path) -> Path:
     raise ConfigError(
         Problem(
             f"there is no {FILE_NAME} in {folder} or above it",
-            todo="Run `orchestrator init` to lay out a project, or name the file with -c.",
+            todo=_NO_FILE,
         )
     )
 
@@ -54,37 +56,15 @@ def load_config(
     """
     file = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow symbolic links
     folder = Path(os.path.abspath(root)) if root is not None else file.parent  # noqa: PTH100
-    document = parse(_text(file), file, os.environ if environ is None else environ)
+    document = parse(read_text(file, _NO_FILE), file, os.environ if environ is None else environ)
     _refuse_whole_binds(document)
     sections = validate(document)
     connections = read_connections(sections, document, folder)
     config = build(sections, document, connections, folder)
     document.problems.extend(all_problems(config, document))
     if document.problems:
-        raise ConfigError(sorted(document.problems, key=_line))
+        raise ConfigError(sorted(document.problems, key=line_of))
     return config
-
-
-_LARGEST = 8 * 1_048_576
-"""Bytes of a databases.yaml, at most: -c may name something that never ends (/dev/zero)."""
-
-
-def _text(file: Path) -> str:
-    todo = "Run `orchestrator init` to lay out a project, or name the file with -c."
-    try:
-        with file.open("rb") as opened:
-            data = opened.read(_LARGEST + 1)
-        if len(data) <= _LARGEST:
-            return data.decode("utf-8-sig")
-        what = f"it is larger than {_LARGEST // 1_048_576} MiB"
-    except FileNotFoundError:
-        what = "there is no such file"
-    except UnicodeDecodeError as error:
-        what = f"it is no UTF-8 text (byte {error.start + 1})"
-        todo = "Save it as UTF-8."
-    except OSError as error:
-        what, todo = f"it cannot be read: {error.strerror}", "Correct the path, or its permissions."
-    raise ConfigError(Problem(what, where=str(Where(file, 1)).removesuffix(":1"), todo=todo))
 
 
 def _refuse_whole_binds(document: Document) -> None:
@@ -101,6 +81,7 @@ def _refuse_whole_binds(document: Document) -> None:
         )
 
 
-def _line(problem: Problem) -> int:
+def line_of(problem: Problem) -> int:
+    """The line of its file that a problem is about; 0 when it is about no line."""
     line = problem.where.rpartition(":")[2]
     return int(line) if line.isdecimal() else 0

@@ -66,6 +66,12 @@ def _one_or_list(value: object) -> object:
     return value if isinstance(value, list | tuple) else [value]
 
 
+def _filled_list(found: tuple[str, ...]) -> tuple[str, ...]:
+    if not found:
+        raise Mistake("the list is empty", "Write at least one item, or remove the line.")
+    return found
+
+
 def _name_or_entry(value: object) -> object:
     return {"tenant": value} if isinstance(value, Scalar | str | int | float) else value
 
@@ -127,6 +133,17 @@ TenancyName = Annotated[
 TransactionName = Annotated[
     Literal["revision", "path"], _one_of("revision", "path"), _json({"enum": ["revision", "path"]})
 ]
+FailOnName = Annotated[
+    Literal["notice", "warning", "error"],
+    _one_of("notice", "warning", "error"),
+    _json({"enum": ["notice", "warning", "error"]}),
+]
+SeverityName = Annotated[
+    Literal["off", "notice", "warning", "error"],
+    BeforeValidator(values.severity),
+    # false: what a bare off is to YAML
+    _json({"enum": ["off", "notice", "warning", "error", False]}),
+]
 Texts = Annotated[tuple[Text, ...], BeforeValidator(_list)]
 Modules = Annotated[tuple[Module, ...], BeforeValidator(_list)]
 Paths = Annotated[
@@ -142,6 +159,20 @@ Paths = Annotated[
     ),
 ]
 Labels = dict[str, Label]
+Globs = Annotated[
+    tuple[Text, ...],
+    BeforeValidator(_one_or_list),
+    AfterValidator(_filled_list),
+    WithJsonSchema({"anyOf": [PLAIN, {"type": "array", "items": PLAIN, "minItems": 1}]}),
+]
+CheckCommand = Annotated[
+    tuple[str, ...],
+    BeforeValidator(values.command),
+    WithJsonSchema(
+        {"anyOf": [{"type": "string"}, {"type": "array", "items": PLAIN, "minItems": 1}]}
+    ),
+]
+Checks = Annotated[tuple[CheckCommand, ...], BeforeValidator(_list)]
 
 
 class Section(BaseModel):
@@ -333,16 +364,27 @@ class WaveSection(Section):
     """A part of a rollout."""
 
     name: Text = Field(description="The wave's name.")
-    select: Labels = Field(default_factory=dict, description="Labels that its targets have.")
-    percent: Percent | None = Field(default=None, description="Share of the fleet, in percent.")
+    select: dict[str, Globs] = Field(
+        default_factory=dict,
+        description="What its targets have: labels, or tenant, server and bind; each a glob, or a "
+        "list of them.",
+    )
+    percent: Percent | None = Field(
+        default=None, description="Share of all targets, or of those that select names, in percent."
+    )
     count: Positive | None = Field(default=None, description="Number of targets.")
     pause: Flag = Field(default=False, description="Stop after the wave until `rollout resume`.")
-    soak: Duration = Field(default=0.0, description="How long to wait after the wave.")
+    soak: Duration = Field(
+        default=0.0, description="How long to wait after the wave; its checks then run again."
+    )
     concurrency: Positive | None = Field(
         default=None, description="Targets at a time in this wave."
     )
     max_failures: Failures | None = Field(default=None, description="Failure budget of this wave.")
-    checks: Texts = Field(default=(), description="Checks that must pass after the wave.")
+    checks: Checks | None = Field(
+        default=None,
+        description="Checks that must pass after the wave: verify, drift, or a command.",
+    )
 
 
 class RolloutSection(Section):
@@ -351,8 +393,12 @@ class RolloutSection(Section):
     concurrency: Positive = Field(default=8, description="Targets at a time.")
     max_failures: Failures = Field(
         default="0",
-        description="Failures that stop the rollout when exceeded: a count, or a share (2%).",
+        description="Failures that stop a wave when exceeded: a count, or a share of it (2%).",
     )
+    verify: Flag = Field(
+        default=True, description="Compare the schemas of each cohort before and after."
+    )
+    checks: Checks = Field(default=(), description="Checks of waves that name none.")
     waves: Annotated[tuple[WaveSection, ...], BeforeValidator(_list)] = Field(
         default=(), description="Ordered parts; the first is the canary."
     )
@@ -362,6 +408,20 @@ class DriftSection(Section):
     """What a comparison of live schemas leaves out."""
 
     ignore: Texts = Field(default=(), description="Globs of objects: *.spatial_ref_sys.")
+    column_order: Flag = Field(
+        default=True, description="Whether the order of a table's columns counts."
+    )
+
+
+class LintSection(Section):
+    """What lint tells of revisions, and what counts as a failure."""
+
+    fail_on: FailOnName = Field(
+        default="error", description="Findings from this severity on are failures."
+    )
+    rules: dict[str, SeverityName] = Field(
+        default_factory=dict, description="Severity of single rules: off, notice, warning, error."
+    )
 
 
 class FileSection(Section):
@@ -389,3 +449,6 @@ class FileSection(Section):
         default_factory=RolloutSection, description="Waves and failure budget."
     )
     drift: DriftSection = Field(default_factory=DriftSection, description="What drift leaves out.")
+    lint: LintSection = Field(
+        default_factory=LintSection, description="Severities of lint's rules."
+    )

@@ -153,28 +153,62 @@ class Bind:
     transaction: Literal["revision", "path"] = "revision"
 
 
+Command = tuple[str, ...]
+"""The words of a command, or the one word of a check that is built in ("verify", "drift")."""
+
+
 @dataclass(frozen=True, slots=True)
 class Wave:
-    """One wave of the rollout section, as written (carried for the rollout verbs)."""
+    """One wave of a rollout.
+
+    select: of each label, the globs that its value may match; "tenant", "server" and "bind" are
+    the target's own. concurrency, max_failures, checks: None for the rollout's.
+    """
 
     name: str
-    select: Mapping[str, str] = field(default_factory=dict)
+    select: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     percent: float | None = None
     count: int | None = None
     pause: bool = False
     soak: float = 0.0
     concurrency: int | None = None
     max_failures: str | None = None
-    checks: tuple[str, ...] = ()
+    checks: tuple[Command, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
-    """The rollout section. max_failures is a count ("3") or a share ("2%")."""
+    """The rollout section. max_failures is a count ("3") or a share ("2%") of a wave. verify:
+    whether schemas are compared before and after each target. checks: of the waves that name none.
+    """
 
     concurrency: int = 8
     max_failures: str = "0"
+    verify: bool = True
+    checks: tuple[Command, ...] = ()
     waves: tuple[Wave, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """The drift section. ignore: globs of what never counts. column_order: whether the order of a
+    table's columns counts."""
+
+    ignore: tuple[str, ...] = ()
+    column_order: bool = True
+
+
+LintSeverity = Literal["off", "notice", "warning", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Lint:
+    """The lint section. fail_on: findings from this severity on are failures. rules: severities
+    that the project gives to rules, by their names; places: where each is written."""
+
+    fail_on: Literal["notice", "warning", "error"] = "error"
+    rules: Mapping[str, LintSeverity] = field(default_factory=dict)
+    places: Mapping[str, Where] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +225,8 @@ class Config:
     default_bind: str | None = None
     scratch: Mapping[Family, URL] = field(default_factory=dict)
     rollout: Rollout = field(default_factory=Rollout)
-    drift_ignore: tuple[str, ...] = ()
+    drift: Drift = field(default_factory=Drift)
+    lint: Lint = field(default_factory=Lint)
     deferred: tuple[Deferred, ...] = ()
 
     def require(

@@ -1,13 +1,14 @@
 """A `Document` against the models, with every mistake in the user's words.
 
-Enters: a `Document`.  Leaves: a `FileSection`, always: what is wrong is taken out of the document,
-stands in its problems, and the rest is validated again, so that one mistake hides no other.
+Enters: a `Document`.  Leaves: a `FileSection` (or the section that was asked for), always: what is
+wrong is taken out of the document, stands in its problems, and the rest is validated again, so that
+one mistake hides no other.
 """
 
 from __future__ import annotations
 
 from types import UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -17,14 +18,21 @@ from orchestrator.config.mistake import Mistake, meant, shown
 from orchestrator.config.model import FileSection, Section
 from orchestrator.config.values import NOTHING, kind_of
 
+_Top = TypeVar("_Top", bound=Section)
+
 _MAPPING_ERRORS = ("model_type", "model_attributes_type", "dict_type")
 
 
 def validate(document: Document) -> FileSection:
-    """Validate a document; problems are added to it."""
+    """Validate a document as databases.yaml; problems are added to it."""
+    return validate_as(FileSection, document)
+
+
+def validate_as(top: type[_Top], document: Document) -> _Top:
+    """Validate a document as this section; problems are added to it."""
     while True:
         try:
-            return FileSection.model_validate(document.top)
+            return top.model_validate(document.top)
         except ValidationError as error:
             details = error.errors(include_url=False)
         faulty: set[Keys] = set()
@@ -34,10 +42,10 @@ def validate(document: Document) -> FileSection:
             faulty.add(document.existing(keys[:-1] if missing else keys))
             if missing and document.table(*keys[:-1]).given(str(keys[-1])):
                 continue  # its variable is unset, or its value was refused: said already
-            mistake = _mistake(one, keys)
+            mistake = _mistake(one, keys, top)
             document.problems.append(document.problem(keys, mistake.what, mistake.todo))
         if () in faulty:
-            return FileSection()
+            return top()
         # From the back, so that the items of a list keep their places until it is their turn.
         for keys in sorted(faulty, key=_order, reverse=True):
             document.remove(keys)
@@ -49,40 +57,42 @@ def _order(keys: Keys) -> tuple[tuple[bool, int, str], ...]:
     )
 
 
-def _mistake(error: ErrorDetails, keys: Keys) -> Mistake:
+def _mistake(error: ErrorDetails, keys: Keys, top: type[Section]) -> Mistake:
     """pydantic's error in the user's words."""
     original = error.get("ctx", {}).get("error")
     if isinstance(original, Mistake):
         return original
     kind = error["type"]
     if kind == "extra_forbidden":
-        return Mistake(f"unknown key {shown(str(keys[-1]))}", meant(str(keys[-1]), _known(keys)))
+        return Mistake(
+            f"unknown key {shown(str(keys[-1]))}", meant(str(keys[-1]), _known(keys, top))
+        )
     if kind == "missing":
         return Mistake(f"the key {str(keys[-1])!r} is missing", "Add it.")
     if kind in _MAPPING_ERRORS:
         found = kind_of(error["input"])
         what = "is empty" if found == NOTHING else f"must be a mapping, not {found}"
-        return Mistake(what, _advice(keys))
+        return Mistake(what, _advice(keys, top))
     return Mistake(error["msg"].lower())
 
 
-def _known(keys: Keys) -> list[str]:
-    section = _section(keys[:-1])
+def _known(keys: Keys, top: type[Section]) -> list[str]:
+    section = _section(keys[:-1], top)
     if section is None:
         return []
     return [field.alias or name for name, field in section.model_fields.items()]
 
 
-def _advice(keys: Keys) -> str:
-    names = _known((*keys, ""))[:3]
+def _advice(keys: Keys, top: type[Section]) -> str:
+    names = _known((*keys, ""), top)[:3]
     if not names:
         return "Write it as name: value, one a line."
     return f"Write keys under it, such as {', '.join(names)}."
 
 
-def _section(keys: Keys) -> type[Section] | None:
+def _section(keys: Keys, top: type[Section]) -> type[Section] | None:
     """The model of the mapping at these keys."""
-    kind: Any = FileSection
+    kind: Any = top
     for key in keys:
         if isinstance(kind, type) and issubclass(kind, Section):
             fields = {field.alias or name: field for name, field in kind.model_fields.items()}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+import shlex
 from collections.abc import Mapping
 
 from orchestrator.config.document import Scalar
@@ -91,6 +92,16 @@ def flag(value: object) -> bool:
     return found
 
 
+def severity(value: object) -> str:
+    """off, notice, warning or error. YAML reads a bare off as false (YAML 1.1, "Boolean")."""
+    found = _plain(value)
+    if found is False:
+        return "off"
+    if found not in ("off", "notice", "warning", "error"):
+        raise Mistake(f"{quoted(value)} is no severity", "Write off, notice, warning or error.")
+    return str(found)
+
+
 def count(value: object) -> int:
     """A whole number; its range is the model's."""
     found = _plain(value)
@@ -99,6 +110,22 @@ def count(value: object) -> int:
     if isinstance(found, bool) or not isinstance(found, int):
         raise Mistake(f"{quoted(value)} is no whole number", "Write a number, such as 8.")
     return found
+
+
+def command(value: object) -> tuple[str, ...]:
+    """The words of a command: a list of them, or one text as a shell splits it (no shell runs)."""
+    if isinstance(value, list | tuple):
+        words = tuple(text(word) for word in value)
+        if not words or not words[0].strip():
+            raise Mistake("the command is empty", "Write its program and arguments.")
+        return words
+    try:
+        return tuple(shlex.split(filled_text(value)))
+    except ValueError as error:
+        raise Mistake(
+            f"{quoted(value)} is no command: {str(error).lower()}",
+            'Close the quotes, or write it as a list of words: [./look, "it\'s"].',
+        ) from None
 
 
 def duration(value: object) -> float:

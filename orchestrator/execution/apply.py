@@ -25,7 +25,8 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from orchestrator.config import Bind
 from orchestrator.errors import OrchestratorError
 from orchestrator.execution.types import Failure, Outcome
-from orchestrator.fleet.engines import connect, first_line
+from orchestrator.fleet.engines import connect, driver_message, first_line
+from orchestrator.fleet.sessions import SendError
 from orchestrator.fleet.types import Target
 from orchestrator.revisions.history import History, MigrationsFunction
 
@@ -179,6 +180,9 @@ def failure_of(error: Exception | SystemExit, trace: Trace, history: History) ->
         return Failure(
             first_line(error), trace.current, where, (error.statement or trace.statement).strip()
         )
+    if isinstance(error, SendError):
+        statement = error.statement or trace.statement
+        return Failure(driver_message(error.error), trace.current, where, statement.strip())
     if isinstance(error, OrchestratorError):
         problem = error.problems[0]
         return Failure(problem.what, trace.current, where or problem.where, todo=problem.todo)

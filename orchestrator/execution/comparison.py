@@ -29,16 +29,17 @@ def compare(
     *,
     against: Target | None = None,
     drop_unowned: bool = False,
+    hidden: Collection[str] | None = None,
 ) -> Draft:
     """Compare a bind's models with its history run on a scratch database, or with a target.
 
-    Raises HistoryError when the target is not at head, and DatabaseError when there is no scratch
+    hidden: tables in the target that do not count; those of other binds by default. Raises
+    HistoryError when the target is not at head, and DatabaseError when there is no scratch
     database, or the history does not run there.
     """
     if against is not None:
-        return _compare_at(
-            project, against, wanted, drop_unowned, neighbours(project, against), read_only=True
-        )
+        hidden = neighbours(project, against) if hidden is None else hidden
+        return _compare_at(project, against, wanted, drop_unowned, hidden, read_only=True)
     with scratch_at(project, bind) as target:
         return _compare_at(project, target, wanted, drop_unowned)
 

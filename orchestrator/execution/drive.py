@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from orchestrator.config import Flavour
 from orchestrator.errors import OrchestratorError
@@ -232,15 +232,10 @@ def _live(context: Drive, trip: _Trip, steps: Sequence[PlanStep]) -> Outcome | N
     group = rest if _runs_whole(trip.target, steps) else rest[:1]
     context.on_step(trip.target, group[0].step.revision)
     context.sessions.make_room(trip.target)
-    outcome = context.workers.run(
-        LiveStep(
-            trip.target,
-            trip.footing,
-            tuple(LiveRevision(one.step.revision, one.step.direction, one.source) for one in group),
-            tuple(trip.states[trip.at : trip.at + len(group) + 1]),
-        ),
-        lambda words: context.on_wait(trip.target, words),
-        context.stopping,
+    revisions = [LiveRevision(one.step.revision, one.step.direction, one.source) for one in group]
+    states = trip.states[trip.at : trip.at + len(group) + 1]
+    outcome = in_worker(
+        context, LiveStep(trip.target, trip.footing, tuple(revisions), tuple(states))
     )
     trip.patience.attempts += outcome.attempts - 1
     trip.patience.waited += outcome.waited
@@ -253,6 +248,22 @@ def _live(context: Drive, trip: _Trip, steps: Sequence[PlanStep]) -> Outcome | N
         return trip.outcome("failed", outcome.failure)
     assert trip.at > before, "a worker has done nothing, and says nothing"
     return None
+
+
+def in_worker(context: Drive, step: LiveStep) -> Outcome:
+    """Run live steps, or a stamp, in a worker process. What it learns of the server holds for the
+    targets that come after."""
+    target, sessions = step.target, context.sessions
+    outcome = context.workers.run(
+        replace(step, known=sessions.known(target)),
+        lambda words: context.on_wait(target, words),
+        context.stopping,
+    )
+    if outcome.failure is None:
+        sessions.reached(target, back=True)
+    elif outcome.lost and not context.stopping():
+        sessions.given_up(target, outcome.failure.message)
+    return outcome
 
 
 def _compiled(context: Drive, trip: _Trip, steps: Sequence[PlanStep]) -> Outcome | None:

@@ -22,10 +22,11 @@ from sqlalchemy.engine import Connection
 
 from orchestrator.execution.live_building import turn
 from orchestrator.execution.live_cursors import WATCHED_DRIVERS, Watcher, watched
+from orchestrator.execution.live_passing import same_connection
 from orchestrator.execution.live_rows import Segment
 from orchestrator.execution.live_settling import LiveSettling
 from orchestrator.execution.live_statements import Manner, manner_of
-from orchestrator.execution.replay.types import Dirty, Footing, ReplayFailed, Waits
+from orchestrator.execution.replay.types import Dirty, Footing, Waits
 from orchestrator.fleet.borrowed import BorrowedPostgreSQL
 from orchestrator.safety import journal
 from orchestrator.safety.alone import REFUSED_INSIDE, alone, refused_inside
@@ -77,6 +78,7 @@ class StepJournal(Watcher):
     def run(self, function: Callable[[], object]) -> None:
         """Run the revision's function. Raises Dirty, ReplayFailed when its connection was replaced,
         and whatever it raises."""
+        same_connection(self._connection, self._driver)
         self._begin()
         try:
             with self._listening():
@@ -90,8 +92,7 @@ class StepJournal(Watcher):
             self._told(f"its function ended without a statement that it ran before: {missing}")
         if self._dirty is not None:
             raise self._dirty
-        if self._connection.connection.dbapi_connection is not self._driver:
-            raise ReplayFailed("the connection was lost", lost=True, passing="connection lost")
+        same_connection(self._connection, self._driver)
         self._end()
 
     def _begin(self) -> None:

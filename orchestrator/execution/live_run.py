@@ -28,13 +28,13 @@ from orchestrator.execution import telling
 from orchestrator.execution.apply import Trace, failure_of, rows_again, rows_of, run_job
 from orchestrator.execution.live_journal import StepJournal
 from orchestrator.execution.live_limit import limited, told
+from orchestrator.execution.live_passing import refused, same_connection, why_again
 from orchestrator.execution.live_rows import half_applied_in
 from orchestrator.execution.patience import Patience
 from orchestrator.execution.project import Project
 from orchestrator.execution.replay.types import Dirty, Footing, Locked, ReplayFailed, Waits
 from orchestrator.execution.types import Failure, Outcome
 from orchestrator.fleet.borrowed import borrowed, send
-from orchestrator.fleet.engines import driver_message
 from orchestrator.fleet.kept import KeptConnections
 from orchestrator.fleet.sessions import SendError
 from orchestrator.fleet.types import Target
@@ -43,7 +43,6 @@ from orchestrator.revisions.types import Direction
 from orchestrator.safety.holders import holder_words
 from orchestrator.safety.journal import HalfApplied
 from orchestrator.safety.locks import is_held
-from orchestrator.safety.passing import passing
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +60,8 @@ class LiveStep:
 
     footing: what the session stands on there. states: the version table's rows, sorted, before each
     of the steps and after the last. stamp: revisions to set instead of running steps, for projects
-    that want to be called then; purge: empty the version table first.
+    that want to be called then; purge: empty the version table first. known: the run has reached
+    the target's server before, so that it is waited for when it is gone.
     """
 
     target: Target
@@ -70,6 +70,7 @@ class LiveStep:
     states: tuple[tuple[str, ...], ...] = ()
     stamp: tuple[str, ...] = ()
     purge: bool = False
+    known: bool = False
 
     @property
     def name(self) -> str:
@@ -166,24 +167,26 @@ class _Work:
         self._at = 0
         self._taken: list[str] = []
         self._failure: Failure | None = None
-        self._reached = False
+        self._reached = step.known
         migrations = self._history.stamp(step.stamp) if step.stamp else self._steps
         last = step.steps[-1].revision if step.steps else ""
         self._job = project.job(step.target, migrations, destination=last, purge=step.purge)
         self._connection: Connection | None = None
+        self._driver: object = None
         self._half: HalfApplied | None = None
 
     def outcome(self) -> Outcome:
         """Run them, and tell what became of it."""
         started = time.monotonic()
         failure: Failure | None
-        after = None
+        after, lost = None, False
         try:
             after = self._patience.persist(self._attempt, lambda: self._at)
             failure = None
         except (Exception, SystemExit) as error:
             # SystemExit: a revision that calls sys.exit() ends its own target, not the whole run.
             failure = self._told(error)
+            lost = isinstance(error, ReplayFailed) and error.passing == "connection lost"
         if after is None:
             after = rows_again(self._job, self._trace.before)
         self._credit(after)
@@ -198,6 +201,7 @@ class _Work:
             time.monotonic() - started,
             attempts=self._patience.attempts,
             waited=self._patience.waited,
+            lost=lost,
         )
 
     def _told(self, error: Exception | SystemExit) -> Failure:
@@ -217,30 +221,28 @@ class _Work:
         self._failure = None
         with self._standing() as connection:
             self._connection = connection
-            self._half = half_applied_in(connection, self._step.footing.place)
-            if self._step.stamp and self._half is not None:
-                raise Dirty(self._half, halted(self._step.target, self._half).what)
             try:
-                with limited(connection, self._step.target.bind.statement_timeout):
-                    run_job(self._job, connection, self._trace)
-                rest = self._step.steps[self._at :]
-                self._taken += [one.revision for one in rest]
-                self._at = len(self._step.steps)
-                return rows_of(connection, self._job)
+                return self._taken_on(connection)
             except Exception as error:
                 self._passes(connection, error)
                 raise
 
+    def _taken_on(self, connection: Connection) -> tuple[str, ...]:
+        """Take the steps that are left; gives the version table's rows."""
+        self._driver = connection.connection.dbapi_connection
+        self._half = half_applied_in(connection, self._step.footing.place)
+        if self._step.stamp and self._half is not None:
+            raise Dirty(self._half, halted(self._step.target, self._half).what)
+        with limited(connection, self._step.target.bind.statement_timeout):
+            run_job(self._job, connection, self._trace)
+        rest = self._step.steps[self._at :]
+        self._taken += [one.revision for one in rest]
+        self._at = len(self._step.steps)
+        return rows_of(connection, self._job)
+
     def _passes(self, connection: Connection, error: Exception) -> None:
         """Raise ReplayFailed for what passes by itself."""
-        wrapped = isinstance(error, DBAPIError) and error.orig is not None
-        original = error.orig if isinstance(error, DBAPIError) and wrapped else error
-        if not isinstance(original, connection.dialect.loaded_dbapi.Error):
-            return
-        lost = connection.invalidated or (
-            isinstance(error, DBAPIError) and error.connection_invalidated
-        )
-        why = passing(original, lost=lost)
+        error, why, lost = why_again(connection, error)
         if why is not None:
             self._failure = failure_of(error, self._trace, self._history)
             raise ReplayFailed(
@@ -273,15 +275,9 @@ class _Work:
 
     def _refused(self, error: Exception) -> Exception:
         """Why there is no connection that stands in the target with its lock."""
-        lock = self._step.footing.lock
-        if isinstance(error, SendError) and is_held(error, lock):
+        if isinstance(error, SendError) and is_held(error, self._step.footing.lock):
             return Locked(_holder(self._step))
-        cause = error.__cause__ if isinstance(error, DatabaseError) else error
-        original = getattr(cause, "orig", None) or getattr(cause, "error", None)
-        why = passing(original, lost=True) if original is not None else None
-        if original is None or why is None or (why == "connection lost" and not self._reached):
-            return _unreachable(self._step.target, error, original)
-        return ReplayFailed(driver_message(original), lost=True, passing=why)
+        return refused(self._step.target, error, known=self._reached)
 
     def _credit(self, rows: tuple[str, ...]) -> None:
         """Note how far the version table says that the steps have come."""
@@ -296,6 +292,8 @@ class _Work:
 
     def _steps(self, heads: Any, _context: Any) -> Any:
         """The function that yields Alembic's steps for what is left of exactly these revisions."""
+        assert self._connection is not None
+        same_connection(self._connection, self._driver)
         found = tuple(sorted(heads))
         self._begun = found if self._begun is None else self._begun
         if found not in self._step.states[self._at :]:
@@ -356,18 +354,6 @@ def _holder(step: LiveStep) -> str:
     ):
         return holder_words(session, step.footing.lock)
     return "another session"
-
-
-def _unreachable(target: Target, error: Exception, original: Any) -> Exception:
-    if isinstance(error, DatabaseError):
-        return error
-    return DatabaseError(
-        Problem(
-            driver_message(original) if original is not None else str(error),
-            where=f"target {target.id}",
-            todo="Check its URL in databases.yaml.",
-        )
-    )
 
 
 def moved_problem(target: Target, found: tuple[str, ...], expected: tuple[str, ...]) -> Problem:

@@ -37,6 +37,9 @@ class Pool(Protocol):
     def stop(self) -> None:
         """Let running targets end their step, and start nothing new."""
 
+    def hold(self) -> None:
+        """Let running targets end their whole path, and start no other."""
+
 
 @dataclass
 class _Queue:
@@ -91,14 +94,23 @@ def _server(target: Target) -> tuple[str, int]:
 class ThreadPool:
     """Threads of this process; no migration runs Python code in them (see execution.live)."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, tick: Callable[[], None] = lambda: None) -> None:
+        """tick: called in the thread that takes the outcomes, about ten times a second while it
+        waits for one."""
         self._size = size
+        self._tick = tick
         self._stopping = threading.Event()
+        self._held = threading.Event()
 
     @property
     def stopping(self) -> bool:
         """Whether stop() was called."""
         return self._stopping.is_set()
+
+    @property
+    def closed(self) -> bool:
+        """Whether no other target is started any more."""
+        return self._stopping.is_set() or self._held.is_set()
 
     def pause(self, seconds: float) -> None:
         """Sleep, until the run is stopped at the longest."""
@@ -107,6 +119,10 @@ class ThreadPool:
     def stop(self) -> None:
         """Let running targets end their step; the rest come back as "not-started"."""
         self._stopping.set()
+
+    def hold(self) -> None:
+        """Let running targets end their whole path; the rest come back as "not-started"."""
+        self._held.set()
 
     def run(self, work: Sequence[Work]) -> Iterator[Outcome]:
         """Run everything; outcomes come in the order in which targets end."""
@@ -117,7 +133,7 @@ class ThreadPool:
             while (taken := turns.take()) is not None:
                 of_server, one = taken
                 try:
-                    ended.put(Outcome(one.target, "not-started") if self.stopping else one.run())
+                    ended.put(Outcome(one.target, "not-started") if self.closed else one.run())
                 except BaseException as error:
                     ended.put(error)
                 finally:
@@ -126,17 +142,16 @@ class ThreadPool:
         for number in range(min(self._size, len(work))):
             threading.Thread(target=worker, name=f"orchestrator-{number}", daemon=True).start()
         for _ in work:
-            outcome = _next(ended)
+            outcome = self._next(ended)
             if isinstance(outcome, BaseException):
                 self.stop()
                 raise outcome
             yield outcome
 
-
-def _next(ended: queue.SimpleQueue[Outcome | BaseException]) -> Outcome | BaseException:
-    while True:
-        try:
-            # A short wait, because Python runs signal handlers in this thread only.
-            return ended.get(timeout=0.1)
-        except queue.Empty:
-            continue
+    def _next(self, ended: queue.SimpleQueue[Outcome | BaseException]) -> Outcome | BaseException:
+        while True:
+            try:
+                # A short wait, because Python runs signal handlers in this thread only.
+                return ended.get(timeout=0.1)
+            except queue.Empty:
+                self._tick()

@@ -6,11 +6,11 @@ binds that depend on its bind; nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 
 from orchestrator.errors import Problem
-from orchestrator.execution.drive import Drive, drive, footing_of
+from orchestrator.execution.drive import Drive, drive, footing_of, in_worker
 from orchestrator.execution.live import LiveWorkers
 from orchestrator.execution.live_run import LiveStep
 from orchestrator.execution.pool import ThreadPool, Work
@@ -41,13 +41,19 @@ class Runner:
         on_start: Callable[[Target], None] = lambda _target: None,
         on_step: Callable[[Target, str], None] = lambda _target, _revision: None,
         on_wait: Callable[[Target, str], None] = lambda _target, _words: None,
+        on_end: Callable[[Outcome], None] = lambda _outcome: None,
+        tick: Callable[[], None] = lambda: None,
+        failed_binds: Iterable[str] = (),
     ) -> None:
         """size: how many targets run at the same time, at most. run_id: by which the holders of
-        locks are known. on_wait: hears what a target waits for."""
+        locks are known. on_wait: hears what a target waits for. on_end: hears the outcome of a
+        target that was driven in the thread that drove it, before another one takes its place, so
+        that it may `hold`. tick: see ThreadPool. failed_binds: those of which a target failed
+        before, so that nothing that depends on them is started."""
         owner = Owner.here(run_id)
         self._sessions = SessionStore(owner.label)
         self._workers = LiveWorkers(project.config.file, project.config.root, size)
-        self._pool = ThreadPool(size)
+        self._pool = ThreadPool(size, tick)
         self._drive = Drive(
             self._sessions,
             self._workers,
@@ -60,7 +66,9 @@ class Runner:
         )
         self._project = project
         self._poolers = Poolers()
-        self._failed_binds: set[str] = set()
+        self._failed_binds = set(failed_binds)
+        self._on_end = on_end
+        self._waiting: dict[str, str] = {}
 
     def run(self, plan: Plan, *, purge: bool = False) -> Iterator[Outcome]:
         """Apply one plan. Targets with nothing to do, and those that cannot be planned, are told
@@ -83,18 +91,28 @@ class Runner:
             waited_for = None if goal.verb == "downgrade" else self._failed_before(cohort)
             if waited_for is not None:
                 for target in cohort.targets:
+                    self._waiting[target.id] = waited_for
                     yield self._heard(_failed(target, _not_started(target, waited_for)))
             elif not cohort.steps and not purge:
                 for target in cohort.targets:
                     yield Outcome(target, "unchanged", cohort.state, cohort.state)
+            elif self._pool.closed:
+                for target in cohort.targets:
+                    yield Outcome(target, "not-started", cohort.state, cohort.state)
             else:
                 refused = self._refused(cohort, goal)
                 for target in cohort.targets:
                     if target.id in refused:
                         yield self._heard(_failed(target, refused[target.id]))
                 work += self._work(cohort, goal, refused, purge=purge)
+        work = [Work(one.target, partial(self._driven, one.run)) for one in work]
         for outcome in self._pool.run(work):
             yield self._heard(outcome)
+
+    def _driven(self, run: Callable[[], Outcome]) -> Outcome:
+        outcome = run()
+        self._on_end(outcome)
+        return outcome
 
     def _refused(self, cohort: Cohort, goal: Goal) -> dict[str, Problem]:
         """The targets on which nothing can be run, by their ids; missing ones are made here."""
@@ -117,15 +135,14 @@ class Runner:
                 Work(
                     target,
                     partial(
-                        self._workers.run,
+                        in_worker,
+                        self._drive,
                         LiveStep(
                             target,
                             footing_of(target, cohort.flavour, self._drive.owner),
                             stamp=revisions,
                             purge=purge,
                         ),
-                        partial(self._drive.on_wait, target),
-                        self._drive.stopping,
                     ),
                 )
                 for target in targets
@@ -166,6 +183,12 @@ class Runner:
         return None
 
     @property
+    def waiting(self) -> Mapping[str, str]:
+        """The targets, by their ids, that failed only because a bind did on which theirs depends;
+        and that bind."""
+        return self._waiting
+
+    @property
     def stopping(self) -> bool:
         """Whether the run was asked to stop."""
         return self._pool.stopping
@@ -173,6 +196,10 @@ class Runner:
     def stop(self) -> None:
         """Let running steps end, and start nothing new."""
         self._pool.stop()
+
+    def hold(self) -> None:
+        """Let running targets end their whole path, and start no other."""
+        self._pool.hold()
 
     def cancel(self) -> None:
         """Cancel the running statements on their servers."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 
 from sqlalchemy.engine import URL, Connection
@@ -38,12 +38,13 @@ _OURS = re.compile(PREFIX + "([0-9a-f]{8})_[0-9a-f]{8}")
 
 
 @contextmanager
-def scratch_target(project: Project, bind: Bind) -> Iterator[Target]:
+def scratch_target(project: Project, bind: Bind, url: URL | None = None) -> Iterator[Target]:
     """An empty scratch target of a bind, its baseline loaded when the bind has one.
 
-    Raises DatabaseError when there is nowhere to make it, or the server refuses.
+    url: one of `scratch_urls`, the first of them by default. Raises DatabaseError when there is
+    nowhere to make it, or the server refuses.
     """
-    admin = scratch_url(project, bind)
+    admin = url or scratch_url(project, bind)
     with ExitStack() as stack:
         name = stack.enter_context(_database(admin, bind))
         url = admin.set(database=name)
@@ -68,20 +69,50 @@ def scratch_at(project: Project, bind: Bind, destination: str = "heads") -> Iter
     Raises DatabaseError that names the revision, when the history does not run there.
     """
     with scratch_target(project, bind) as target:
-        history = project.history(bind.name)
-        job = project.job(target, history.upgrade(destination), destination=destination)
-        outcome = apply(job)
-        if outcome.failure is not None:
-            failure = outcome.failure
+        _bring(project, target, destination)
+        yield target
+
+
+@contextmanager
+def scratch_with(
+    project: Project, bind: Bind, revisions: Sequence[str], url: URL | None = None
+) -> Iterator[Target]:
+    """A scratch target whose version table holds these rows, and no others; () for base.
+
+    url: as for `scratch_target`. Raises DatabaseError when the history does not run there, or does
+    not lead from base to these rows.
+    """
+    with scratch_target(project, bind, url) as target:
+        rows: tuple[str, ...] = ()
+        for revision in revisions:
+            rows = _bring(project, target, revision)
+        if set(rows) != set(revisions):
             raise DatabaseError(
                 Problem(
-                    f"the history does not run on an empty scratch database: {failure.message}",
-                    where=f"bind {bind.name}, revision {failure.revision} ({failure.where})",
-                    todo="Correct the revision, set a `baseline:` for a history that starts from a "
-                    "filled database, or compare with --against TARGET.",
+                    f"no way from base leads to {' and '.join(revisions)} together: a database "
+                    f"that takes them one after the other is at {' and '.join(rows)}",
+                    where=f"bind {bind.name}",
+                    todo="Compare with a target: --against TARGET.",
                 )
             )
         yield target
+
+
+def _bring(project: Project, target: Target, destination: str) -> tuple[str, ...]:
+    """Upgrade a scratch target to a destination, and give its rows then. Raises DatabaseError."""
+    bind, history = target.bind, project.history(target.bind.name)
+    outcome = apply(project.job(target, history.upgrade(destination), destination=destination))
+    if outcome.failure is not None:
+        failure = outcome.failure
+        raise DatabaseError(
+            Problem(
+                f"the history does not run on an empty scratch database: {failure.message}",
+                where=f"bind {bind.name}, revision {failure.revision} ({failure.where})",
+                todo="Correct the revision, set a `baseline:` for a history that starts from a "
+                "filled database, or compare with --against TARGET.",
+            )
+        )
+    return outcome.after
 
 
 def scratch_url(project: Project, bind: Bind) -> URL:
@@ -89,16 +120,29 @@ def scratch_url(project: Project, bind: Bind) -> URL:
 
     The URL's database is the one to connect to. Raises DatabaseError when there is neither.
     """
+    return scratch_urls(project, bind)[0]
+
+
+def scratch_urls(project: Project, bind: Bind) -> tuple[URL, ...]:
+    """Every server where scratch databases of a bind may be made: `scratch:`, then its own on
+    loopback.
+
+    The URLs' databases are those to connect to. Raises DatabaseError when there is none.
+    """
     config = project.config
     config.require(parts=["scratch"])
     family = bind.family
+    found = []
     if family is not None and family in config.scratch:
-        return _admin(config.scratch[family], family)
-    config.require(binds=[bind.name])
+        found.append(_admin(config.scratch[family], family))
+    else:
+        config.require(binds=[bind.name])
     for server in bind.servers.values():
         url = server.migration_url
         if url is not None and on_loopback(url):
-            return _admin(url, url_family(url))
+            found.append(_admin(url, url_family(url)))
+    if found:
+        return tuple(found)
     raise DatabaseError(
         Problem(
             "there is nowhere to make a scratch database: its server is not on this machine, and "

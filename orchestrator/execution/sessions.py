@@ -19,7 +19,7 @@ from orchestrator.config.urls import server_identity
 from orchestrator.errors import DatabaseError, Problem
 from orchestrator.execution.replay.types import ReplayFailed
 from orchestrator.execution.watchdog import Watchdog
-from orchestrator.fleet.engines import driver_message, target_url
+from orchestrator.fleet.engines import driver_message, failed_state, target_url
 from orchestrator.fleet.sessions import MySQLSession, SendError, Session, open_session
 from orchestrator.fleet.types import Target
 from orchestrator.safety.passing import passing
@@ -84,7 +84,9 @@ class SessionStore:
                 if server in self._gone:
                     self._gone[server] = _Gone(message, self._clock() + LOOK_AGAIN)
             passes = passing(error.error, lost=True)
-            if known and passes == "connection lost":
+            # A database that is missing, or a password that is wrong, is no better next time.
+            there = failed_state(error.error).kind != "unreachable"
+            if known and passes == "connection lost" and not there:
                 raise ReplayFailed(message, lost=True, passing=passes) from error
             raise _out_of_reach(message, target) from error
         with self._guard:
@@ -105,10 +107,20 @@ class SessionStore:
                 return
         raise _out_of_reach(gone.message, target)
 
-    def reached(self, target: Target) -> None:
-        """The server of a target has just answered: it is waited for when it is gone."""
+    def reached(self, target: Target, *, back: bool = False) -> None:
+        """The server of a target has answered: it is waited for when it is gone. back: it has just
+        done so, and if it was given up, that is over."""
+        server = server_identity(_kept_url(target))
         with self._guard:
-            self._reached.add(server_identity(_kept_url(target)))
+            self._reached.add(server)
+            if back:
+                self._gone.pop(server, None)
+
+    def known(self, target: Target) -> bool:
+        """Whether the server of a target was reached before, and has not been given up since."""
+        server = server_identity(_kept_url(target))
+        with self._guard:
+            return server in self._reached and server not in self._gone
 
     def beside(self, target: Target) -> Session | None:
         """A session more, for looking on while one of the target's runs; its caller closes it. None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from orchestrator.checks.types import Difference
 from orchestrator.fleet.types import Target
 
 
@@ -30,7 +31,8 @@ class Outcome:
 
     result: "done" (steps were taken), "unchanged" (nothing to do), "failed", "not-started" (the run
     was interrupted before or inside it). before and after: the version table's rows; after is what
-    was last known to be committed. steps: revisions taken, in order. seconds: wall time.
+    was last known to be committed. steps: revisions taken, in order. seconds: wall time. lost: its
+    server was there, and was waited for in vain.
     """
 
     target: Target
@@ -43,3 +45,22 @@ class Outcome:
     statements: int = 0
     attempts: int = 1
     waited: float = 0.0
+    lost: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """A target whose schema is not that of its cohort.
+
+    when: "before" (its fingerprint changed since the rollout was started, or it never was like the
+    others), "after" (equal before, and not after the same steps). like: the target that it is
+    compared with, as an id: its own for one that was changed since. differences: what is expected
+    is `like`'s. stops: whether the wave ends for it. problem: why there are no differences.
+    """
+
+    target: Target
+    when: Literal["before", "after"]
+    like: str
+    differences: tuple[Difference, ...]
+    stops: bool = True
+    problem: str = ""

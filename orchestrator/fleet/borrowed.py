@@ -84,6 +84,16 @@ def borrowed(connection: Connection) -> Iterator[Session]:
             driver.autocommit = before
 
 
+def is_lost(connection: Connection) -> bool:
+    """Whether the driver's connection is gone, whether or not SQLAlchemy has heard of it."""
+    if connection.invalidated:
+        return True
+    driver: Any = connection.connection.dbapi_connection
+    if connection.dialect.name == "postgresql":
+        return bool(getattr(driver, "closed", False))
+    return not getattr(driver, "open", True)
+
+
 def send(connection: Connection, statements: Sequence[str]) -> None:
     """Run statements outside any transaction. Raises SendError with the one that failed."""
     driver: Any = connection.connection.dbapi_connection

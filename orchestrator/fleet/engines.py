@@ -167,18 +167,20 @@ def missing_advice(target: Target) -> str:
     )
 
 
-def failed_state(error: DBAPIError) -> State:
-    """Read a connection failure as a state: missing, denied or unreachable.
+def failed_state(error: BaseException) -> State:
+    """Read a connection failure, SQLAlchemy's or a driver's, as a state: missing, denied or
+    unreachable.
 
     psycopg2 gives no SQLSTATE for a refused connection, only libpq's text.
     """
-    text = first_line(error)
-    number = error.orig.args[0] if error.orig is not None and error.orig.args else None
+    original = error.orig if isinstance(error, DBAPIError) else error
+    text = first_line(error) if isinstance(error, DBAPIError) else driver_message(error)
+    number = original.args[0] if original is not None and original.args else None
     if isinstance(number, int):
         if number in _MYSQL_MISSING:
             return State("missing", detail=text)
         return State("denied" if number in _MYSQL_DENIED else "unreachable", detail=text)
-    code = getattr(error.orig, "pgcode", None)
+    code = getattr(original, "pgcode", None)
     if code == "3D000" or re.search(r'database ".*" does not exist', text):
         return State("missing", detail=text)
     if code in ("28P01", "28000", "42501") or re.search(

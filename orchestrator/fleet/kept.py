@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import create_engine, event
 from sqlalchemy.engine import URL, Connection, Engine
 
-from orchestrator.fleet.borrowed import send
+from orchestrator.fleet.borrowed import is_lost, send
 from orchestrator.fleet.engines import connect, connect_arguments, greeted, target_url
 from orchestrator.fleet.sessions import SendError
 from orchestrator.fleet.types import Target
@@ -50,7 +50,12 @@ class KeptConnections:
             except connection.dialect.loaded_dbapi.Error as error:
                 connection.invalidate()
                 raise SendError(error) from error
-            send(connection, also)
+            try:
+                send(connection, also)
+            except SendError:
+                if is_lost(connection):
+                    connection.invalidate()
+                raise
             yield connection
 
     def close(self) -> None:

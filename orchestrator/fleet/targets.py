@@ -186,6 +186,21 @@ def all_targets(config: Config, binds: Iterable[Bind]) -> tuple[Target, ...]:
     return found.targets
 
 
+def target_named(config: Config, name: str) -> Target:
+    """The target with this id, such as "main", "shop/acme" or "shop/acme@eu1".
+
+    Raises UsageError when there is none, and what `all_targets` raises for its bind.
+    """
+    bind = config.binds.get(re.split("[/@]", name)[0])
+    if bind is not None:
+        for target in all_targets(config, [bind]):
+            if target.id == name:
+                return target
+    raise UsageError(
+        Problem(f"there is no target {name!r}", todo="See `orchestrator targets` for their names.")
+    )
+
+
 def fleet_of(
     config: Config, binds: Iterable[Bind], servers: Collection[str] | None = None
 ) -> Found:

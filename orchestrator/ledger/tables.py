@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from sqlalchemy import (
+    Boolean,
     Column,
     DateTime,
     Float,
@@ -25,20 +26,26 @@ from sqlalchemy import (
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.engine import Connection
 
-from orchestrator.config.ledger_tables import LEDGER, OUTCOMES, RUN_BINDS, RUNS
+from orchestrator.config.ledger_tables import (
+    LEDGER,
+    OUTCOMES,
+    ROLLOUT_BINDS,
+    ROLLOUT_RUNS,
+    ROLLOUT_TARGETS,
+    ROLLOUT_WAVES,
+    ROLLOUTS,
+    RUN_BINDS,
+    RUNS,
+)
 from orchestrator.errors import LedgerError, Problem
+from orchestrator.ledger.columns import Commands, Packed
 
-SCHEMA = 1
+SCHEMA = 2
 """The schema number that this program writes."""
-
-CHANGES: Mapping[int, Callable[[Connection], None]] = {}
-"""By schema number: what makes the tables of that number out of those of the number before."""
 
 NAME_LENGTH = 255
 """Longest bind, server, tenant, schema or database name that is kept whole."""
 TARGET_LENGTH = 3 * NAME_LENGTH
-TEXT_LENGTH = 8_000
-"""Longest text that is kept whole: MySQL's TEXT ends at 65,535 bytes."""
 
 _ID_LENGTH = 32
 # MySQL without it: seconds only.
@@ -132,6 +139,101 @@ outcomes = Table(
     sqlite_with_rowid=False,
     **_MYSQL,
 )
+
+rollouts = Table(
+    ROLLOUTS,
+    metadata,
+    Column("id", String(_ID_LENGTH), primary_key=True),
+    Column("verb", String(_ID_LENGTH), nullable=False),
+    Column("who", Text, nullable=False),
+    Column("created", _TIME, nullable=False),
+    Column("changed", _TIME, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("plan", Packed, nullable=False),
+    Column("verify", Boolean, nullable=False),
+    Column("status", String(_ID_LENGTH), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("wave", Integer, nullable=False),
+    Column("ask", String(_ID_LENGTH), nullable=False),
+    Column("run", String(_ID_LENGTH), nullable=False),
+    Column("reverts", String(_ID_LENGTH), nullable=False),
+    Index("orchestrator_rollouts_created", "created", "id"),
+    **_MYSQL,
+)
+
+rollout_waves = Table(
+    ROLLOUT_WAVES,
+    metadata,
+    Column("rollout", String(_ID_LENGTH), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("name", Text, nullable=False),
+    Column("targets", Integer, nullable=False),
+    Column("concurrency", Integer, nullable=False),
+    Column("max_failures", Integer, nullable=False),
+    Column("soak", Float, nullable=False),
+    Column("pause", Boolean, nullable=False),
+    Column("checks", Commands, nullable=False),
+    Column("state", String(_ID_LENGTH), nullable=False),
+    Column("started", _TIME),
+    Column("ended", _TIME),
+    Column("soak_until", _TIME),
+    **_MYSQL,
+)
+
+rollout_targets = Table(
+    ROLLOUT_TARGETS,
+    metadata,
+    Column("rollout", String(_ID_LENGTH), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("wave", Integer, nullable=False),
+    Column("target", String(TARGET_LENGTH), nullable=False),
+    Column("bind", _NAMES, nullable=False),
+    Column("server", _NAMES, nullable=False),
+    Column("tenant", _NAMES),
+    Column("from_revisions", Text, nullable=False),
+    Column("to_revisions", Text, nullable=False),
+    Column("state", String(_ID_LENGTH), nullable=False),
+    Column("before", Text, nullable=False),
+    Column("after", Text, nullable=False),
+    Column("run", String(_ID_LENGTH), nullable=False),
+    Column("revision", Text, nullable=False),
+    Column("error", Text, nullable=False),
+    Column("cause", Text, nullable=False),
+    # Holds all that the counts of a rollout need: they are asked for every second.
+    Index("orchestrator_rollout_targets_state", "rollout", "wave", "state"),
+    sqlite_with_rowid=False,
+    **_MYSQL,
+)
+
+rollout_runs = Table(
+    ROLLOUT_RUNS,
+    metadata,
+    Column("rollout", String(_ID_LENGTH), primary_key=True),
+    Column("run", String(_ID_LENGTH), primary_key=True),
+    Column("claimed", _TIME, nullable=False),
+    Index("orchestrator_rollout_runs_run", "run"),
+    **_MYSQL,
+)
+
+# One row for each bind of a rollout that is not over: the key lets no second one in.
+rollout_binds = Table(
+    ROLLOUT_BINDS,
+    metadata,
+    Column("bind", _NAMES, primary_key=True),
+    Column("rollout", String(_ID_LENGTH), nullable=False),
+    **_MYSQL,
+)
+
+
+def _with_rollouts(connection: Connection) -> None:
+    """Number 2. On MySQL each table is there at once, whatever becomes of the next."""
+    added = (rollouts, rollout_waves, rollout_targets, rollout_runs, rollout_binds)
+    metadata.create_all(connection, tables=added)
+
+
+CHANGES: Mapping[int, Callable[[Connection], None]] = {2: _with_rollouts}
+"""By schema number: what makes the tables of that number out of those of the number before. May
+come twice, where a process ended between the change and its number."""
 
 
 def put(table: Table, dialect: str) -> Insert:

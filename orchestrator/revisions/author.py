@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from alembic.autogenerate import RevisionContext
 from alembic.config import Config as AlembicConfig
@@ -234,6 +234,22 @@ def describe(diff: Any) -> str:
     table = getattr(getattr(element, "table", None), "key", None)
     name = getattr(element, "name", None) or type(element).__name__
     return f"{words} {name}" + (f" on {table}" if table else "")
+
+
+def subject(diff: Any) -> tuple[Literal["table", "column", "other"], str, str]:
+    """What such a diff is about: the kind of thing, its table and its name; for a table, "" and its
+    name."""
+    if isinstance(diff, list):
+        return subject(diff[0])
+    kind, *rest = diff
+    if kind in ("add_column", "remove_column"):
+        return "column", rest[1], rest[2].name
+    if kind.startswith("modify_") and len(rest) >= 6:
+        return "column", rest[1], rest[2]
+    element = rest[0]
+    name = str(getattr(element, "name", None) or type(element).__name__)
+    table = getattr(element, "table", None)
+    return ("table", "", name) if table is None else ("other", table.name, name)
 
 
 def _value(value: Any) -> str:

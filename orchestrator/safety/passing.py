@@ -51,6 +51,16 @@ def passing(error: BaseException, *, lost: bool = False) -> Passing | None:
     return "connection lost" if lost else None
 
 
+def answered(error: BaseException) -> bool:
+    """Whether a server said it. That there is no connection, or none any more, is said by the
+    driver alone; the numbers of MySQL's client library are 2000 to 2999 (MySQL 8.4 error reference,
+    "Client Error Message Reference"), and PyMySQL has 0 for a connection that it has closed."""
+    if getattr(error, "pgcode", None) is not None:
+        return True
+    number = error.args[0] if error.args else None
+    return isinstance(number, int) and number > 0 and not 2000 <= number < 3000
+
+
 # MySQL 8.4 and MariaDB error references: ER_QUERY_TIMEOUT, ER_STATEMENT_TIMEOUT.
 _TOO_LONG = (3024, 1969)
 

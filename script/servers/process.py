@@ -110,9 +110,8 @@ class ServerProcess:
     command: Sequence[str]
 
     def kill(self) -> None:
-        """SIGKILL it and its children, who are in its session."""
-        with suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
+        """SIGKILL it and its children, and wait until all of them are gone."""
+        kill_whole(self.process.pid)
         self.process.wait()
 
     def start_again(self, answers: Callable[[], str], log: Path) -> int:
@@ -150,6 +149,40 @@ class ServerProcess:
                 self.process.kill()
                 self.process.wait()
         shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def kill_whole(pid: int) -> None:
+    """SIGKILL a process and its children; when it returns, none of them does anything any more.
+
+    Each child of PostgreSQL's postmaster has a session of its own, and one that is busy goes on,
+    and may take its client's next statement, when the postmaster alone dies.
+    """
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGSTOP)  # It starts no more children.
+    _wait_for(lambda: _status(pid) in "TZX")
+    with suppress(FileNotFoundError, ProcessLookupError):
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        family = [pid, *map(int, children)]
+        for one in family:
+            with suppress(ProcessLookupError):
+                os.kill(one, signal.SIGKILL)
+        _wait_for(lambda: all(_status(one) in "ZX" for one in family))
+
+
+def _status(pid: int) -> str:
+    """The letter of /proc/PID/stat; "X" when there is no such process."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return "X"
+
+
+def _wait_for(there: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + _STOP_SECONDS
+    while not there():
+        if time.monotonic() > deadline:
+            raise CannotStart(f"A server has not ended {_STOP_SECONDS} s after SIGKILL")
+        time.sleep(0.001)
 
 
 def spawn(

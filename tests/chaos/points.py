@@ -24,6 +24,8 @@ import psycopg2
 import psycopg2.extensions
 import pymysql.connections
 
+from servers.process import kill_whole
+
 VARIABLE = "ORCHESTRATOR_CHAOS"
 
 Victim = Literal["orchestrator", "worker", "server", "nobody"]
@@ -59,7 +61,7 @@ class Orders:
         return {VARIABLE: json.dumps(asdict(self))}
 
 
-class _Points:
+class Points:
     """Counts the points of a run, and kills at the one that was ordered."""
 
     def __init__(self, orders: Orders) -> None:
@@ -74,12 +76,9 @@ class _Points:
             kind = kind_of(statement)
             if kind is None:
                 continue
-            for moment, sent in (
-                ("before", statements[:place]),
-                ("after", statements[: place + 1]),
-            ):
+            for moment, sent in (("before", place), ("after", place + 1)):
                 if self._reached(f"{moment} {kind}"):
-                    self._strike(sent, text, port, whole)
+                    return self._strike(statements, sent, port, whole)
         return whole(text)
 
     def _reached(self, name: str) -> bool:
@@ -105,21 +104,30 @@ class _Points:
         return True
 
     def _strike(
-        self, sent: Sequence[str], text: str, port: str, whole: Callable[[str], Any]
-    ) -> None:
-        if sent and "\n;\n".join(sent) != text:
-            whole("\n;\n".join(sent))
-        elif sent:
-            whole(text)
+        self, statements: Sequence[str], sent: int, port: str, whole: Callable[[str], Any]
+    ) -> Any:
+        """Send so many of the statements, and have somebody die. Nothing is sent twice: the server
+        would run it twice."""
+        given = None
+        try:
+            if sent:
+                given = whole("\n;\n".join(statements[:sent]))
+        finally:
+            self._die(port)
         if self._orders.victim == "server":
-            os.killpg(self._orders.servers[port], signal.SIGKILL)
-            return  # What follows meets a dead server.
-        in_worker = multiprocessing.parent_process() is not None
-        if self._orders.victim == "orchestrator" and in_worker:
+            return whole("\n;\n".join(statements))  # It is dead: this is how its client hears.
+        # A worker lives on for a while behind its run's death.
+        return whole("\n;\n".join(statements[sent:])) if statements[sent:] else given
+
+    def _die(self, port: str) -> None:
+        """End the victim. Returns where that is not this process."""
+        if self._orders.victim == "server":
+            kill_whole(self._orders.servers[port])
+        elif self._orders.victim == "orchestrator" and multiprocessing.parent_process() is not None:
             os.kill(os.getppid(), signal.SIGKILL)
-            return  # The worker lives on for a while, as it would.
-        os.kill(os.getpid(), signal.SIGKILL)
-        time.sleep(60)
+        else:
+            os.kill(os.getpid(), signal.SIGKILL)
+            time.sleep(60)
 
 
 def kind_of(statement: str) -> str | None:
@@ -146,7 +154,7 @@ def install() -> None:
     told = os.environ.get(VARIABLE)
     if not told:
         return
-    points = _Points(Orders(**json.loads(told)))
+    points = Points(Orders(**json.loads(told)))
 
     def query(self: Any, sql: str | bytes, unbuffered: bool = False) -> Any:
         text = sql.decode("utf-8", "surrogateescape") if isinstance(sql, bytes) else sql

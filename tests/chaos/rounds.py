@@ -30,6 +30,10 @@ _KILLS_A_ROUND = 6
 _LONGEST = 120.0
 """Seconds after which a run that was disturbed counts as hanging."""
 
+_CAUSE = "\n    bind: "
+"""Stands in the block that tells why targets failed (cli/summary.py)."""
+_NOISE = "warning: the ledger is a file inside this container"
+
 
 @dataclass
 class Tally:
@@ -46,6 +50,14 @@ class Tally:
     def killed(self) -> int:
         """How many kills there were."""
         return self.kills.total()
+
+
+@dataclass(frozen=True)
+class Ran:
+    """One run. who: the victim and the point. said: all that it printed."""
+
+    who: str
+    said: str
 
 
 @dataclass
@@ -84,27 +96,28 @@ class Chaos:
     def _round(self) -> None:
         self.tally.rounds += 1
         self.fleet.rebuild()
-        history: list[str] = []
+        history: list[Ran] = []
         for _ in range(_KILLS_A_ROUND):
             victim = self._random.choice(("orchestrator", "orchestrator", "worker", "server"))
             at = self._random.randint(1, self._reach) if self._random.random() < 0.75 else 0
             history.append(self._killed_run(victim, at))  # type: ignore[arg-type]
-            if history[-1].startswith("nobody"):
+            if history[-1].who.startswith("nobody"):
                 break
         for _ in range(6):
             said = self._to_the_end()
+            history.append(Ran(f"to the end: exit {said.code}", said.all))
             if said.code == 0:
                 break
-            if not self._decided(said, history):
+            if not self._decided(history):
                 return
         else:
-            self._complain("not done after 6 runs", history, said.all)
+            self._complain("not done after 6 runs", history)
             return
         wrong = self.fleet.wrong(self._reference)
         if wrong:
             self._complain("not as a clean run leaves it", history, "\n".join(wrong))
 
-    def _killed_run(self, victim: Victim, at: int) -> str:
+    def _killed_run(self, victim: Victim, at: int) -> Ran:
         """One run in which somebody dies at a point, or (0) at a random moment."""
         self.tally.runs += 1
         points = self._points
@@ -129,7 +142,8 @@ class Chaos:
         killed = killed or struck(points)
         if killed:
             self.tally.kills[killed] += 1
-        return f"{killed or 'nobody'} (point {at}): exit {child.returncode}\n{_said(points)}"
+        who = f"{killed or 'nobody'} (point {at}): exit {child.returncode}"
+        return Ran(who, Path(f"{points}.out").read_text())
 
     @property
     def _points(self) -> Path:
@@ -165,19 +179,19 @@ class Chaos:
         self.tally.runs += 1
         return self.fleet.project.run("upgrade", "--all", timeout=_LONGEST)
 
-    def _decided(self, said: Said, history: Sequence[str]) -> bool:
+    def _decided(self, history: Sequence[Ran]) -> bool:
         """Decide for the dirty targets, as a person who looks at the tables would."""
         shown = json.loads(self.fleet.project.run("repair", "--json").out or "[]")
         dirty = [one for one in shown if one["dirty"]]
         if not dirty:
-            self._complain("failed, and no target is dirty", history, said.all)
+            self._complain("failed, and no target is dirty", history)
             return False
         for one in dirty:
             name, tenant = one["bind"], one["tenant"]
             revision = one["half_applied"]["revision"]
             postgresql = self.fleet.servers[name].family == "postgresql"
             if postgresql or revision.removeprefix(f"{name}_") not in MAY_BE_DIRTY:
-                self._complain(f"{name}/{tenant} is dirty at {revision}", history, said.all)
+                self._complain(f"{name}/{tenant} is dirty at {revision}", history)
                 return False
             self.tally.dirty[f"{name} {revision}"] += 1
             self._undo(name, tenant)
@@ -200,9 +214,27 @@ class Chaos:
             self.fleet.rows(name, tenant, "ALTER TABLE accounts DROP COLUMN extra")
         self.fleet.rows(name, tenant, "DELETE FROM applied WHERE step = 'r5'")
 
-    def _complain(self, what: str, history: Sequence[str], said: str) -> None:
-        told = "\n".join((*history, said))
+    def _complain(self, what: str, history: Sequence[Ran], verdict: str = "") -> None:
+        told = complaint(history, verdict)
         self.tally.wrong.append(f"seed {self.seed}, round {self.tally.rounds}: {what}\n{told}")
+
+
+def complaint(history: Sequence[Ran], verdict: str) -> str:
+    """What is wrong, then why targets failed, then who died, and all that was printed at the end:
+    whoever shows this may cut it off."""
+    failures = [
+        f"({number}) {block.strip()}"
+        for number, ran in enumerate(history, 1)
+        for block in ran.said.split("\n\n")
+        if _CAUSE in block
+    ]
+    runs = [f"({number}) {ran.who}" for number, ran in enumerate(history, 1)]
+    logs = [f"--- ({number})\n{_without_noise(ran.said)}" for number, ran in enumerate(history, 1)]
+    return "\n".join(one for one in (verdict, *failures, *runs, *logs) if one)
+
+
+def _without_noise(said: str) -> str:
+    return "\n".join(one for one in said.splitlines() if not one.startswith(_NOISE))
 
 
 class _Spawned:
@@ -230,10 +262,6 @@ class _Spawned:
         if self._child.poll() is None:
             self._child.kill()
         self._out.close()
-
-
-def _said(points: Path) -> str:
-    return Path(f"{points}.out").read_text()
 
 
 def _children(pid: int) -> list[int]:

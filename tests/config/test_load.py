@@ -93,10 +93,24 @@ def test_the_whole_example(load: Load, tmp_path: Path) -> None:
         ("globex", None),
     ]
     canary, tenth, rest = config.rollout.waves
-    assert (canary.name, canary.select, canary.soak) == ("canary", {"tier": "internal"}, 600.0)
+    assert (canary.name, canary.select, canary.soak) == ("canary", {"tier": ("internal",)}, 600.0)
     assert (tenth.percent, tenth.pause) == (10.0, True)
     assert (rest.name, rest.percent, rest.count) == ("rest", None, None)
-    assert config.drift_ignore == ("*.spatial_ref_sys",)
+    assert config.drift.ignore == ("*.spatial_ref_sys",)
+
+
+def test_lint_takes_severities_and_a_bare_off(load: Load) -> None:
+    lint = load(
+        """
+        binds: {main: {url: postgresql://u@h/d}}
+        lint:
+          fail_on: warning
+          rules: {drop-column: notice, live-step: off, "squawk/x": "off"}
+        """
+    ).lint
+    assert lint.fail_on == "warning"
+    assert lint.rules == {"drop-column": "notice", "live-step": "off", "squawk/x": "off"}
+    assert str(lint.places["live-step"]).endswith("databases.yaml:5")
 
 
 def test_unset_variables_matter_only_to_what_uses_them(load: Load) -> None:

@@ -32,6 +32,7 @@ SECTIONS: dict[str, type[model.Section]] = {
     "rollout": model.RolloutSection,
     "Each wave:": model.WaveSection,
     "drift": model.DriftSection,
+    "lint": model.LintSection,
 }
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import URL, create_engine, make_url, text
@@ -144,6 +146,41 @@ def test_a_failing_file_is_an_error(any_database: DatabaseFactory, tmp_path: Pat
 def test_an_unknown_server_is_an_error() -> None:
     with pytest.raises(CannotStart, match="oracle"):
         servers.start("oracle")
+
+
+def test_a_killed_server_takes_its_clients_processes_along() -> None:
+    """PostgreSQL's are in sessions of their own, and a busy one would go on without its server."""
+    server = servers.start("pg18")
+    try:
+        engine = create_engine(server.url, poolclass=NullPool)
+        with engine.connect() as watcher, engine.connect() as busy:
+            pid = busy.execute(text("SELECT pg_backend_pid()")).scalar_one()
+            driver = busy.connection.dbapi_connection
+            assert driver is not None
+            counting = threading.Thread(target=_refused, args=(driver,), daemon=True)
+            counting.start()
+            running = f"SELECT count(*) FROM pg_stat_activity WHERE pid = {pid} AND query LIKE :it"
+            while not watcher.scalar(text(running), {"it": "%generate_series%"}):
+                time.sleep(0.01)
+            server.kill()
+            assert not _works(pid)
+            counting.join()
+            busy.invalidate()
+            watcher.invalidate()
+    finally:
+        server.stop()
+
+
+def _refused(driver: Any) -> None:
+    with pytest.raises(Exception, match="closed"), driver.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM generate_series(1, 4000000000)")
+
+
+def _works(pid: int) -> bool:
+    status = Path(f"/proc/{pid}/stat")
+    with suppress(FileNotFoundError, ProcessLookupError):
+        return status.read_text().rpartition(")")[2].split()[0] not in "ZX"
+    return False
 
 
 _STARTER = """

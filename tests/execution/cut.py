@@ -1,13 +1,16 @@
-"""Live steps run in this process, and cut at a chosen place as if somebody had pulled the plug.
+"""Live steps run in this process, and cut at a chosen place: as if somebody had pulled the plug, or
+as if the connection had broken.
 
 Enters: a project with live revisions. Leaves: what a worker would have answered, or Unplugged.
 """
 
 from __future__ import annotations
 
+import os
+import socket
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,18 +36,21 @@ class Unplugged(BaseException):
 
 
 class Plug:
-    """Counts what is sent; at `at` the connection is cut, before or after the server has got it."""
+    """Counts what is sent; at `at` the connection is cut, before or after the server has got it.
+
+    lost: the process lives on, and hears from its driver what a driver says then.
+    """
 
     def __init__(self) -> None:
         self.at = 0
-        self.after = False
+        self.after = self.lost = False
         self.count = 0
         self.pulled = False
         self.texts: list[str] = []
 
-    def set(self, at: int, *, after: bool = False) -> None:
+    def set(self, at: int, *, after: bool = False, lost: bool = False) -> None:
         """Cut at the next `at`th text; 0: never."""
-        self.at, self.after, self.count, self.pulled = at, after, 0, False
+        self.at, self.after, self.lost, self.count, self.pulled = at, after, lost, 0, False
         self.texts.clear()
 
     def through(self, connection: Any, text: Any, send: Callable[[], Any]) -> Any:
@@ -53,6 +59,12 @@ class Plug:
             raise Unplugged
         self.count += 1
         self.texts.append(str(text))
+        if self.count == self.at and self.lost:
+            with suppress(Exception):  # The server's answer never comes.
+                if self.after:
+                    send()
+            _break(connection)
+            return send()
         if self.count == self.at:
             self.pulled = True
             try:
@@ -69,6 +81,13 @@ def _pull(connection: Any) -> None:
         connection._force_close()
     else:
         connection.close()
+
+
+def _break(connection: Any) -> None:
+    """The network's end of it, which its driver has yet to hear of."""
+    number = connection.fileno() if hasattr(connection, "fileno") else connection._sock.fileno()
+    with socket.socket(fileno=os.dup(number)) as line:
+        line.shutdown(socket.SHUT_RDWR)
 
 
 @contextmanager
@@ -118,8 +137,10 @@ class Here:
         *,
         direction: Direction = Direction.UPGRADE,
         source: str = "digest",
+        known: bool = False,
     ) -> Outcome:
-        """Run r1 (and r2, ...) with connections of its own, as another process would."""
+        """Run r1 (and r2, ...) with connections of its own, as another process would. known: the
+        server was reached before."""
         connections = KeptConnections()
         self._monkeypatch.setattr(live_run, "_connections", connections)
         flavour = PG if target.bind.family == "postgresql" else MY
@@ -127,7 +148,8 @@ class Here:
         if direction is Direction.DOWNGRADE:
             names.reverse()
         steps = tuple(LiveRevision(name, direction, source) for name in names)
-        step = LiveStep(target, footing_of(target, flavour, Owner.here("test")), steps, states)
+        footing = footing_of(target, flavour, Owner.here("test"))
+        step = LiveStep(target, footing, steps, states, known=known)
         try:
             return live_run.run_in_worker(step)
         finally:

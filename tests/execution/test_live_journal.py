@@ -81,10 +81,17 @@ class Site:
     """One target and its only revision, r1."""
 
     def __init__(
-        self, root: Path, url: URL, monkeypatch: pytest.MonkeyPatch, body: str, more: str = ""
+        self,
+        root: Path,
+        url: URL,
+        monkeypatch: pytest.MonkeyPatch,
+        body: str,
+        more: str = "",
+        attempts: int = 1,
     ) -> None:
         self.url = url
-        project, targets = project_of(root, url, [], more="attempts: 1, lock_wait: 10s")
+        limits = f"attempts: {attempts}, lock_wait: 10s"
+        project, targets = project_of(root, url, [], more=limits)
         self.project: SmallProject = project
         project.revision("main", "r1", body, more="\nimport os\n" + more)
         self.target: Target = targets[0]
@@ -101,8 +108,8 @@ class Site:
         rows(self.url, COUNTS)
         rows(self.url, "INSERT INTO counts VALUES ('r1', 0)")
 
-    def run(self, source: str = "digest") -> Outcome:
-        return self.here.run(self.target, source=source)
+    def run(self, source: str = "digest", *, known: bool = False) -> Outcome:
+        return self.here.run(self.target, source=source, known=known)
 
     def journal(self) -> list[tuple[object, ...]]:
         """What the journal holds."""
@@ -167,6 +174,33 @@ def test_autocommit_blocks_are_continued(
         assert outcome.failure is None, (at, text, outcome.failure)
         assert dump(site.url) == whole, (at, text)
         assert site.journal() == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("blocks", [False, True], ids=["plain", "blocks"])
+def test_a_connection_that_is_lost_anywhere_is_made_again(
+    tmp_path: Path,
+    any_database: DatabaseFactory,
+    plug: Plug,
+    monkeypatch: pytest.MonkeyPatch,
+    blocks: bool,
+) -> None:
+    """By the same run, from its first question on; every other time the server has got the text."""
+    url = any_database()
+    if blocks and url.get_backend_name() != "postgresql":
+        pytest.skip("autocommit blocks are PostgreSQL's")
+    monkeypatch.setattr(patience, "_FIRST", 0.01)
+    monkeypatch.setattr(patience, "_JITTER", 0.01)
+    site = Site(tmp_path, url, monkeypatch, BLOCK if blocks else WRITES, attempts=2)
+    whole, count = clean_run(site, plug)
+    for at in range(1, count + 1):
+        site.clean()
+        plug.set(at, after=at % 2 == 0, lost=True)
+        outcome = site.run(known=True)
+        text = plug.texts[at - 1]
+        assert outcome.failure is None, (at, text, outcome.failure)
+        assert dump(site.url) == whole, (at, text)
+        assert outcome.attempts == 2 or at == count, (at, text)
 
 
 def cut_behind(site: Site, plug: Plug, begins: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import URL
 
-from orchestrator.execution.drive import footing_of
+from orchestrator.execution.drive import footing_of, in_worker
 from orchestrator.execution.live import LiveWorkers
 from orchestrator.execution.live_run import LiveRevision, LiveStep
 from orchestrator.execution.types import Outcome
@@ -19,9 +19,10 @@ from orchestrator.fleet.types import Target
 from orchestrator.revisions.types import Direction
 from orchestrator.safety.locks import builds_lock
 from orchestrator.safety.owners import Owner
+from servers import RunningServer
 from tests.cli.small import rows
 from tests.conftest import DatabaseFactory
-from tests.execution.live_project import project_of
+from tests.execution.live_project import driving, project_of
 from tests.execution.replayed import MY, PG
 
 TAKES = (
@@ -49,14 +50,18 @@ class Site:
         ):
             rows(url, text)
 
+    @property
+    def step(self) -> LiveStep:
+        """r1, as a run has it done."""
+        footing = footing_of(self.target, self.flavour, Owner.here("this-run"))
+        steps = (LiveRevision("r1", Direction.UPGRADE, "digest"),)
+        return LiveStep(self.target, footing, steps, ((), ("r1",)))
+
     def run(self) -> Outcome:
         """Run r1, as a run does."""
         workers = LiveWorkers(self.root / "databases.yaml", self.root, 1)
-        footing = footing_of(self.target, self.flavour, Owner.here("this-run"))
-        steps = (LiveRevision("r1", Direction.UPGRADE, "digest"),)
         try:
-            step = LiveStep(self.target, footing, steps, ((), ("r1",)))
-            return workers.run(step, self.words.append)
+            return workers.run(self.step, self.words.append)
         finally:
             workers.close()
 
@@ -159,6 +164,46 @@ def test_a_concurrent_build_has_its_turn(
     assert site.found() == (1, ["r1"])
     valid = "SELECT indisvalid FROM pg_index WHERE indexrelid = 'ix_busy'::regclass"
     assert rows(site.url, valid) == [(True,)]
+
+
+@pytest.mark.slow
+def test_a_server_that_is_gone_before_a_worker_has_seen_it(
+    tmp_path: Path, mortal: RunningServer, mortal_url: URL
+) -> None:
+    """The run has seen it, so it is waited for."""
+    site = Site(tmp_path, mortal_url, TAKES, "attempts: 10")
+
+    def heard(_target: Target, words: str) -> None:
+        site.words.append(words)
+        if "connection lost: attempt 2 of 10" in words:
+            mortal.start_again()
+
+    with driving(tmp_path, on_wait=heard) as context:
+        context.sessions.reached(site.target)
+        mortal.kill()
+        outcome = in_worker(context, site.step)
+    assert outcome.failure is None, (outcome, site.words)
+    assert site.found() == (1, ["r1"])
+
+
+@pytest.mark.slow
+def test_a_server_that_stays_away_is_waited_for_once(
+    tmp_path: Path, mortal: RunningServer, mortal_url: URL
+) -> None:
+    site = Site(tmp_path, mortal_url, TAKES, "attempts: 3")
+    with driving(tmp_path) as context:
+        context.sessions.reached(site.target)
+        mortal.kill()
+        for attempts in (3, 1):
+            outcome = in_worker(context, site.step)
+            assert outcome.failure is not None
+            assert outcome.attempts == attempts, outcome
+        assert not context.sessions.known(site.target)
+        mortal.start_again()
+        outcome = in_worker(context, site.step)
+        assert outcome.failure is None, outcome
+        assert context.sessions.known(site.target)
+    assert site.found() == (1, ["r1"])
 
 
 READS_AND_DIES = """

@@ -131,6 +131,33 @@ def test_what_has_not_begun_when_it_is_stopped_does_not_begin() -> None:
     assert pool.stopping
 
 
+def test_a_hold_starts_nothing_new_and_stops_nothing() -> None:
+    pool = ThreadPool(2)
+    began: list[str] = []
+
+    def run(target: Target) -> Outcome:
+        began.append(target.id)
+        pool.hold()
+        return Outcome(target, "not-started" if pool.stopping else "done")
+
+    wanted = targets(20, server("a"))
+    outcomes = list(pool.run([Work(one, partial(run, one)) for one in wanted]))
+    results = Counter(one.result for one in outcomes)
+    assert results["done"] == len(began) <= 2
+    assert results["not-started"] == 20 - len(began)
+    assert pool.closed
+    assert not pool.stopping
+
+
+def test_the_taker_hears_ticks_while_it_waits() -> None:
+    heard: list[str] = []
+    pool = ThreadPool(1, lambda: heard.append(threading.current_thread().name))
+    busy = Busy(lambda _target: 0.35)
+    assert len(list(pool.run(busy.work(targets(1, server("a")))))) == 1
+    assert heard
+    assert set(heard) == {threading.current_thread().name}
+
+
 def test_a_defect_reaches_the_caller_and_stops_the_rest() -> None:
     pool = ThreadPool(2)
     began: list[str] = []

@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from sqlalchemy import URL, make_url
+from sqlalchemy import URL
 
 from orchestrator.fleet.sessions import open_session
-from servers import RunningServer, start
+from servers import RunningServer
 from tests.cli.small import Said, SmallProject, rows, shown, small_project
 from tests.conftest import DatabaseFactory
 
@@ -145,16 +145,6 @@ def test_a_busy_table_holds_the_application_no_longer_than_lock_timeout(
     assert rows(url, "SELECT count(more) FROM items") == [(0,)]
 
 
-@pytest.fixture(params=["pg18", "mariadb"])
-def mortal(request: pytest.FixtureRequest) -> Iterator[RunningServer]:
-    """A server of the test's own, which may be killed."""
-    server = start(request.param, durable=True)
-    if server.family == "mysql":
-        rows(make_url(server.url), "CREATE DATABASE fleet")
-    yield server
-    server.stop()
-
-
 def begun(project: SmallProject, server: RunningServer, *more: str) -> subprocess.Popen[str]:
     """A run in the middle of its targets."""
     assert project.run("plan").code == 0
@@ -170,8 +160,10 @@ def begun(project: SmallProject, server: RunningServer, *more: str) -> subproces
 
 
 @pytest.mark.slow
-def test_a_server_that_restarts_in_the_middle(tmp_path: Path, mortal: RunningServer) -> None:
-    url = make_url(mortal.url).set(database=make_url(mortal.url).database or "fleet")
+def test_a_server_that_restarts_in_the_middle(
+    tmp_path: Path, mortal: RunningServer, mortal_url: URL
+) -> None:
+    url = mortal_url
     tenants = [f"c{number}" for number in range(24)]
     project = fleet(tmp_path, url, tenants, pause=0.3)
     process = begun(project, mortal)
@@ -184,9 +176,11 @@ def test_a_server_that_restarts_in_the_middle(tmp_path: Path, mortal: RunningSer
 
 
 @pytest.mark.slow
-def test_a_server_that_never_comes_back(tmp_path: Path, mortal: RunningServer) -> None:
+def test_a_server_that_never_comes_back(
+    tmp_path: Path, mortal: RunningServer, mortal_url: URL
+) -> None:
     """It is waited for once, not once a target."""
-    url = make_url(mortal.url).set(database=make_url(mortal.url).database or "fleet")
+    url = mortal_url
     tenants = [f"c{number}" for number in range(60)]
     project = fleet(tmp_path, url, tenants, pause=0.3)
     process = begun(project, mortal, "--attempts", "5")

@@ -17,8 +17,8 @@ from sqlalchemy.engine import Connection
 from orchestrator.config.ledger_tables import LEDGER_TABLES
 from orchestrator.errors import LedgerError, UsageError
 from orchestrator.ledger import tables
+from orchestrator.ledger.columns import TEXT_LENGTH
 from orchestrator.ledger.ledger import Ledger
-from orchestrator.ledger.tables import TEXT_LENGTH
 from orchestrator.ledger.types import BindCount, RunView
 from tests.ledger.made import NOON, batch, row, run, write
 

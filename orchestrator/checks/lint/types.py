@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from orchestrator.checks.lint.source import Allow
 from orchestrator.checks.types import Shape
 from orchestrator.config import Flavour
-from orchestrator.revisions.types import Step
+from orchestrator.revisions.types import LiveReason, Step
 
 Severity = Literal["notice", "warning", "error"]
 SEVERITIES: tuple[Severity, ...] = ("notice", "warning", "error")
@@ -64,9 +65,13 @@ class Subject:
 
     file: relative to the project. sent: its statements; of a live step those that it sent on a
     scratch database. before, after: the schema around it; None without a scratch database.
+    failed: the server's words where its upgrade did not run on scratch, failed_line: where.
     undone: the schema after its downgrade, for an upgrade; None when that was not run.
     undo_failed: why its downgrade did not run; "" when it did. has_downgrade: whether its file
-    defines one that does something. tables: real tables by name; empty when none were asked.
+    defines one that does something; downgrade_line: where, 0 when it defines none at all.
+    tables: real tables by name; empty when none were asked. reasons: why it is live. asked: whether
+    a server was asked about its statements. allows: the comments of its file; unused: those that no
+    finding needed, None before all other rules ran.
     """
 
     bind: str
@@ -81,6 +86,13 @@ class Subject:
     undo_failed: str = ""
     has_downgrade: bool = True
     tables: Mapping[str, TableFacts] = field(default_factory=dict)
+    failed: str = ""
+    failed_line: int = 0
+    downgrade_line: int = 0
+    reasons: tuple[LiveReason, ...] = ()
+    asked: bool = False
+    allows: tuple[Allow, ...] = ()
+    unused: tuple[Allow, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,3 +122,33 @@ class Finding:
     todo: str = ""
     statement: str = ""
     allowed: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NotChecked:
+    """Rules that could not be asked about some revisions of a bind, and why."""
+
+    bind: str
+    flavour: str
+    rules: tuple[str, ...]
+    reason: str
+    todo: str = ""
+    revisions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LintReport:
+    """What lint found. revisions: how many it looked at, whatever the number of flavours."""
+
+    findings: tuple[Finding, ...] = ()
+    not_checked: tuple[NotChecked, ...] = ()
+    revisions: int = 0
+
+    def at_least(self, severity: Severity) -> tuple[Finding, ...]:
+        """The findings at or above a severity that no comment allows."""
+        lowest = SEVERITIES.index(severity)
+        return tuple(
+            one
+            for one in self.findings
+            if not one.allowed and SEVERITIES.index(one.severity) >= lowest
+        )

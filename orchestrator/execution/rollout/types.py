@@ -1,6 +1,6 @@
 """What a rollout tells while it goes on, and how it ends.
 
-Enters: nothing.  Leaves: RolloutObserver, Mismatch, Ended.  No I/O.
+Enters: nothing.  Leaves: RolloutObserver, CheckResult, Ended.  No I/O.
 """
 
 from __future__ import annotations
@@ -9,28 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from orchestrator.checks.types import Difference
+from orchestrator.execution.types import Mismatch as Mismatch  # verifying stands below rollouts
 from orchestrator.execution.types import Outcome
 from orchestrator.fleet.types import Target
 from orchestrator.ledger.rollout_types import WaveCount, WaveRow
 from orchestrator.planning.plan import Plan
-
-
-@dataclass(frozen=True, slots=True)
-class Mismatch:
-    """A target whose schema is not that of its cohort.
-
-    when: "before" (its fingerprint changed since the rollout was started, or it never was like the
-    others), "after" (equal before, and not after the same steps). like: the target that it is
-    compared with, as an id. differences: what is expected is `like`'s. stops: whether the wave ends
-    for it.
-    """
-
-    target: Target
-    when: Literal["before", "after"]
-    like: str
-    differences: tuple[Difference, ...]
-    stops: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +50,8 @@ class RolloutObserver(Protocol):
     def soaking(self, wave: WaveRow, seconds_left: float) -> None:
         """Told about every second."""
 
-    def wave_ended(self, wave: WaveRow, count: WaveCount) -> None: ...
+    def wave_ended(self, wave: WaveRow, count: WaveCount) -> None:
+        """A wave is over (its state is "done"), or was left."""
 
 
 @dataclass(frozen=True, slots=True)

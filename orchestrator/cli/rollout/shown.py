@@ -1,0 +1,100 @@
+"""A rollout before it begins: its waves with their counts and rules, for people and programs.
+
+Enters: a plan in waves.  Leaves: lines, and JSON.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from orchestrator.cli.mismatches import mismatch_data, mismatch_lines
+from orchestrator.cli.output import plural
+from orchestrator.cli.rollout.picture import rules
+from orchestrator.execution.types import Mismatch
+from orchestrator.fleet.types import Target
+from orchestrator.ledger.rollout_types import WaveRow
+from orchestrator.planning.plan import Plan
+from orchestrator.planning.waves import WavePlan
+
+_NAMED = 5
+_MIXED = 10
+"""So many targets that are not like their cohort are shown with what differs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What a rollout would be. waves: with their rows, in order. mixed: targets that are not like
+    their cohort now."""
+
+    plan: Plan
+    digest: str
+    waves: tuple[tuple[WavePlan, WaveRow], ...]
+    mixed: tuple[Mismatch, ...] = ()
+
+    @property
+    def targets(self) -> int:
+        """How many targets it is about."""
+        return sum(len(one.targets) for one, _ in self.waves)
+
+
+def wave_lines(planned: Planned) -> Iterator[str]:
+    """The waves: "canary  20 targets (eu1 10, us1 10); 8 at a time, none may fail"."""
+    yield "waves:"
+    width = max(len(row.name) for _, row in planned.waves)
+    for one, row in planned.waves:
+        said = f"{plural(len(one.targets), 'target')}{_servers(one.targets)}"
+        yield f"    {row.name:<{width}}  {said}; {', '.join(rules(row))}"
+        first = [target.id for target in one.targets if target.id in one.pulled]
+        if first:
+            yield f"    {'':<{width}}  first: {_named(first)}"
+
+
+def _servers(targets: Sequence[Target]) -> str:
+    counts = Counter(target.server.name for target in targets if len(target.bind.servers) > 1)
+    told = ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items()))
+    return f" ({told})" if told else ""
+
+
+def _named(ids: Sequence[str]) -> str:
+    more = len(ids) - _NAMED
+    return ", ".join(ids[:_NAMED]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def mixed_lines(mixed: Sequence[Mismatch]) -> Iterator[str]:
+    """Targets that are not like their cohort before anything runs."""
+    if not mixed:
+        return
+    yield f"not like their cohort before it begins: {plural(len(mixed), 'target')}"
+    for one in mixed[:_MIXED]:
+        yield from (f"    {line}" for line in mismatch_lines(one))
+    if len(mixed) > _MIXED:
+        yield f"    and {plural(len(mixed) - _MIXED, 'target')} more"
+
+
+def planned_data(planned: Planned) -> dict[str, object]:
+    """The same for machines."""
+    return {
+        "plan_digest": planned.digest,
+        "targets": planned.targets,
+        "waves": [_wave_data(*one) for one in planned.waves],
+        "mixed": [mismatch_data(one) for one in planned.mixed],
+        "blocked": [
+            {"target": one.target.id, "problem": one.problem.what} for one in planned.plan.blocked
+        ],
+    }
+
+
+def _wave_data(one: WavePlan, row: WaveRow) -> dict[str, object]:
+    return {
+        "name": row.name,
+        "targets": [target.id for target in one.targets],
+        "servers": dict(Counter(target.server.name for target in one.targets)),
+        "first": [target.id for target in one.targets if target.id in one.pulled],
+        "concurrency": row.concurrency,
+        "max_failures": row.max_failures,
+        "soak": row.soak,
+        "pause": row.pause,
+        "checks": [list(words) for words in row.checks],
+    }

@@ -1,0 +1,213 @@
+"""`orchestrator rollout start`: plan, show the waves, ask, and run them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from orchestrator.cli.apply import dry_run, log_format, planner, told
+from orchestrator.cli.asking import agreed
+from orchestrator.cli.changing import patient
+from orchestrator.cli.options import as_json, must_select, opened, selects
+from orchestrator.cli.output import note, plural, print_json, say
+from orchestrator.cli.plan import Printer
+from orchestrator.cli.recorder import open_ledger
+from orchestrator.cli.resume import selection_data
+from orchestrator.cli.rollout.choosing import warn
+from orchestrator.cli.rollout.control import Told, control
+from orchestrator.cli.rollout.shown import Planned, mixed_lines, planned_data, wave_lines
+from orchestrator.config import Rollout
+from orchestrator.errors import DatabaseError, Problem, UsageError
+from orchestrator.execution.planner import Request
+from orchestrator.execution.project import Project
+from orchestrator.execution.rollout.begin import begin, moving_targets, wave_row
+from orchestrator.execution.scopes import scope_of
+from orchestrator.execution.verifying import Verifier
+from orchestrator.fleet.targets import Selection
+from orchestrator.ledger.process import who
+from orchestrator.planning.plan import Plan
+from orchestrator.planning.planfile import plan_document
+from orchestrator.planning.waves import split
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the command line asks for."""
+
+    selection: Selection
+    allow_empty: bool
+    to: tuple[str, ...]
+    verify: bool
+    yes: bool
+    dry_run: bool
+    told: Told
+
+
+@click.command(
+    "start",
+    epilog="Examples: orchestrator rollout start --all; orchestrator rollout start --bind shop "
+    "--to +1 --waves waves.yaml; orchestrator rollout start --all --dry-run; orchestrator rollout "
+    "start --all --yes --log-format json",
+)
+@selects
+@click.option(
+    "--to",
+    multiple=True,
+    metavar="[BIND:]REV",
+    help="Destination: a revision, +N or head (default: the head of each bind).",
+)
+@click.option(
+    "--waves",
+    "waves_file",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Take the waves from this file, not from `rollout:` in databases.yaml.",
+)
+@click.option(
+    "--no-verify", is_flag=True, help="Do not compare schemas before and after each target."
+)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@dry_run
+@log_format
+@as_json
+@opened
+@patient
+def command(
+    project: Project,
+    selection: Selection,
+    allow_empty: bool,
+    to: tuple[str, ...],
+    waves_file: Path | None,
+    no_verify: bool,
+    yes: bool,
+    dry_run: bool,
+    log_format: str,
+    as_json: bool,
+) -> int:
+    """Upgrade the selected targets in waves, each when the one before has proved right.
+
+    It plans, shows the waves, and asks. A wave ends when all its targets are through, its checks
+    have passed and its soak is over; more failures than its budget stop the rollout. Its state is
+    in the ledger: `rollout status` shows it from anywhere, and `rollout resume` goes on after a
+    pause, a stop, or a process that was killed.
+    """
+    must_select(selection, "rollout start")
+    if as_json and not (yes or dry_run):
+        raise UsageError(
+            Problem("--json leaves no room for a question", todo="Pass --yes or --dry-run too.")
+        )
+    rules = _rules(project, waves_file)
+    asked = Asked(
+        selection,
+        allow_empty,
+        to,
+        not no_verify,
+        yes,
+        dry_run,
+        Told(log_format, as_json),
+    )
+    plan = _plan(project, asked)
+    if not plan.moving:
+        return _nothing(plan, asked)
+    return _begin(project, asked, plan, rules)
+
+
+def _rules(project: Project, waves_file: Path | None) -> Rollout:
+    return project.config.rollout
+
+
+def _plan(project: Project, asked: Asked) -> Plan:
+    """The plan of all that a rollout would do. Raises UsageError for a bind whose tenants are not
+    known before another is applied, and DatabaseError for one whose tenants cannot be told."""
+    request = Request(
+        asked.selection,
+        "upgrade",
+        asked.to or ("head",),
+        allow_empty=asked.allow_empty,
+        listener=told(asked.told.log_format),
+    )
+    plan = planner(project, request).plan()
+    if plan.waiting:
+        raise UsageError(
+            [
+                Problem(
+                    f"its tenants are known only when {' and '.join(one.after)} "
+                    f"{'is' if len(one.after) == 1 else 'are'} applied",
+                    where=f"bind {one.bind}",
+                    todo="Run `orchestrator upgrade "
+                    + " ".join(f"--bind {name}" for name in one.after)
+                    + "` first, then start the rollout.",
+                )
+                for one in plan.waiting
+            ]
+        )
+    if plan.unknown:
+        raise DatabaseError([one.problem for one in plan.unknown])
+    return plan
+
+
+def _nothing(plan: Plan, asked: Asked) -> int:
+    """No target has steps to take: there is no rollout."""
+    if asked.told.as_json:
+        print_json(planned_data(Planned(plan, "", ())))
+    else:
+        for blocked in plan.blocked:
+            say(f"{blocked.target.id}: {blocked.problem.what}")
+        say("nothing to do: every other target is there" if plan.blocked else "nothing to do")
+    return int(bool(plan.blocked))
+
+
+def _begin(project: Project, asked: Asked, plan: Plan, rules: Rollout) -> int:
+    """Show it, ask, and run it."""
+    depends = {name: bind.depends_on for name, bind in project.config.binds.items()}
+    waves = split(moving_targets(plan), rules, depends)
+    document = plan_document(plan, project.config.root, selection_data(asked.selection))
+    verifier = Verifier(scope_of(project))
+    planned = Planned(
+        plan,
+        document["digest"],
+        tuple((one, wave_row(number, one, rules)) for number, one in enumerate(waves)),
+        verifier.before(plan) if asked.verify else (),
+    )
+    _show(planned, asked)
+    blocked = int(bool(plan.blocked))
+    if asked.dry_run:
+        return blocked
+    ledger = open_ledger(project.config, warn)
+    if not asked.yes and not agreed(
+        _what(planned), "Pass --yes to do it, or --dry-run to see the waves alone."
+    ):
+        note("nothing was done")
+        return 1
+    view = begin(
+        ledger,
+        plan,
+        document,
+        waves,
+        rules,
+        who=who(),
+        verify=asked.verify,
+        before=verifier.digests,
+    )
+    return control(project, ledger, view, "start", asked.told) or blocked
+
+
+def _show(planned: Planned, asked: Asked) -> None:
+    if asked.told.as_json:
+        if asked.dry_run:
+            print_json(planned_data(planned))
+        return
+    Printer(planned.plan, verbose=False).print(planned.digest)
+    for line in (*wave_lines(planned), *mixed_lines(planned.mixed)):
+        say(line)
+
+
+def _what(planned: Planned) -> str:
+    what = (
+        f"this upgrades {plural(planned.targets, 'target')} in {plural(len(planned.waves), 'wave')}"
+    )
+    if planned.mixed:
+        what += f", {plural(len(planned.mixed), 'target')} of them not like their cohort now"
+    return what
