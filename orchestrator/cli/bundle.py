@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from orchestrator.cli.apply import planner, told
 from orchestrator.cli.changing import Asked
 from orchestrator.cli.output import note, plural, say
 from orchestrator.cli.resume import selection_data
-from orchestrator.cli.script import starts_of
+from orchestrator.cli.script import no_state, starts_of, write_sql
 from orchestrator.errors import Problem, UsageError
 from orchestrator.execution.bundling import content_of
 from orchestrator.execution.planner import Request
@@ -28,6 +27,16 @@ from orchestrator.planning.bundle.folder import (
 from orchestrator.planning.bundle.readme import write_readme
 from orchestrator.planning.paths import Verb
 from orchestrator.planning.plan import Plan
+
+
+def sql(project: Project, asked: Asked, verb: Verb, written: tuple[str, ...]) -> int:
+    """Print the script of one target, or write a bundle. Gives the exit code."""
+    if asked.output is not None:
+        return write_bundle(project, asked, verb, written, asked.output)
+    no_state(asked.state)
+    return write_sql(
+        project, asked.selection, verb, written, asked.from_, None, allow_empty=asked.allow_empty
+    )
 
 
 def write_bundle(
@@ -93,7 +102,7 @@ def _write(output: Path, files: Mapping[str, bytes]) -> None:
             path = output / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
-        os.chmod(output / RUNNER, 0o755)  # noqa: PTH101 - the plain call says what is meant
+        (output / RUNNER).chmod(0o755)
     except OSError as error:
         raise UsageError(
             Problem(
@@ -104,9 +113,7 @@ def _write(output: Path, files: Mapping[str, bytes]) -> None:
         ) from error
 
 
-def _tell(
-    output: Path, plan: Plan, scripts: tuple[CohortScripts, ...], digest: str
-) -> None:
+def _tell(output: Path, plan: Plan, scripts: tuple[CohortScripts, ...], digest: str) -> None:
     for blocked in plan.blocked[:20]:
         note(f"not part of it: {blocked.target.id}: {blocked.problem.what}")
     if len(plan.blocked) > 20:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -88,23 +88,19 @@ def changes(function: Function) -> Function:
     """Open the project, and pass it with an `Asked`. Takes the time limits too (see `patient`)."""
 
     @functools.wraps(function)
-    def asked(
-        project: Project,
-        *args: Any,
-        selection: Selection,
-        allow_empty: bool,
-        dry_run: bool,
-        sql: bool,
-        output: Path | None,
-        from_: tuple[str, ...],
-        log_format: str,
-        as_json: bool,
-        **kwargs: Any,
-    ) -> Any:
-        request = Asked(selection, allow_empty, dry_run, sql, output, from_, log_format, as_json)
+    def asked(project: Project, *args: Any, **kwargs: Any) -> Any:
+        request = Asked(**{one.name: kwargs.pop(one.name) for one in fields(Asked)})
         return function(project, request, *args, **kwargs)
 
-    options = [dry_run, print_scripts, output_folder, from_revision, log_format, as_json]
+    options = [
+        dry_run,
+        print_scripts,
+        output_folder,
+        from_revision,
+        state_file,
+        log_format,
+        as_json,
+    ]
     inner = opened(patient(asked))
     for option in reversed(options):
         inner = option(inner)

@@ -6,10 +6,10 @@ import click
 
 from orchestrator.cli.apply import planner, run, show, told
 from orchestrator.cli.asking import agreed
+from orchestrator.cli.bundle import sql
 from orchestrator.cli.changing import Asked, changes
 from orchestrator.cli.options import must_select
 from orchestrator.cli.output import note, plural
-from orchestrator.cli.script import write_sql
 from orchestrator.execution.planner import Request
 from orchestrator.execution.project import Project
 
@@ -31,20 +31,12 @@ from orchestrator.execution.project import Project
 def command(project: Project, asked: Asked, to: tuple[str, ...], yes: bool) -> int:
     """Take the selected targets back to a revision.
 
-    It asks first, because downgrades lose data. With --sql nothing is run: the SQL is printed (one
-    target) or written to -o DIR, and --from must say where the targets stand.
+    It asks first, because downgrades lose data. With --sql nothing is run: the SQL of one target is
+    printed, for which --from must say where it stands, or a bundle for a DBA is written to -o DIR.
     """
     must_select(asked.selection, "downgrade")
     if asked.sql:
-        return write_sql(
-            project,
-            asked.selection,
-            "downgrade",
-            to,
-            asked.from_,
-            asked.output,
-            allow_empty=asked.allow_empty,
-        )
+        return sql(project, asked, "downgrade", to)
     request = Request(
         asked.selection,
         "downgrade",

@@ -43,6 +43,13 @@ state_file = click.option(
 )
 
 
+def no_state(state: Path | None) -> None:
+    """Refuse --state where it means nothing. Raises UsageError."""
+    if state is not None:
+        what = "--state says where targets stand for a bundle: upgrade or downgrade --sql -o DIR"
+        raise UsageError(Problem(what, todo="Leave it out, or write a bundle."))
+
+
 def write_sql(
     project: Project,
     selection: Selection,

@@ -7,7 +7,7 @@ import click
 from orchestrator.cli.apply import planner, run, show
 from orchestrator.cli.changing import Asked, changes
 from orchestrator.cli.options import must_select
-from orchestrator.cli.script import write_sql
+from orchestrator.cli.script import no_state, write_sql
 from orchestrator.execution.planner import Request
 from orchestrator.execution.project import Project
 
@@ -22,6 +22,7 @@ def command(project: Project, asked: Asked, revision: str, purge: bool) -> int:
     For databases that have a revision's tables already: a restored dump, or one made by create_all.
     """
     must_select(asked.selection, "stamp")
+    no_state(asked.state)
     if asked.sql:
         return write_sql(
             project,

@@ -16,6 +16,7 @@ from orchestrator.execution.project import Project
 from orchestrator.fleet.state import FleetState, read_fleet
 from orchestrator.fleet.targets import Selection, find_targets
 from orchestrator.fleet.types import State, Target, UnknownTenants
+from orchestrator.planning.cohorts import Flavours
 from orchestrator.planning.halfway import half_of, half_words, obstacle
 from orchestrator.revisions.history import History
 from orchestrator.revisions.recordings import Listener
@@ -143,7 +144,8 @@ def command(
         found = _examined(project, found, told, histories)
     if as_json:
         unknown = [describe_unknown(one) | _NO_STATE for one in fleet.unknown]
-        print_json([*map(_as_json, found), *unknown])
+        flavours = Flavours(told.flavours)
+        print_json([*(_as_json(one, flavours) for one in found), *unknown])
     else:
         _print(found, fleet.unknown)
     at_head = all(one.kind == "head" and not one.blind for one in found) and not fleet.unknown
@@ -176,12 +178,19 @@ def _examined(
     return exact
 
 
-_NO_STATE: dict[str, object] = {"status": "tenants-unknown", "revisions": [], "behind": 0}
+_NO_STATE: dict[str, object] = {
+    "status": "tenants-unknown",
+    "flavour": None,
+    "revisions": [],
+    "behind": 0,
+}
 
 
-def _as_json(one: Standing) -> dict[str, object]:
+def _as_json(one: Standing, flavours: Flavours) -> dict[str, object]:
+    known = flavours.of(one.target)
     return describe(one.target) | {
         "status": one.kind,
+        "flavour": str(known[0]) if known else None,
         "revisions": list(one.state.revisions),
         "behind": one.behind,
         "detail": one.detail or one.blind,

@@ -7,10 +7,10 @@ from pathlib import Path
 import click
 
 from orchestrator.cli.apply import planner, run, show, told
+from orchestrator.cli.bundle import sql
 from orchestrator.cli.changing import Asked, changes
 from orchestrator.cli.options import must_select
 from orchestrator.cli.resume import plan_file, resumed, strict
-from orchestrator.cli.script import write_sql
 from orchestrator.errors import Problem, UsageError
 from orchestrator.execution.planner import Request
 from orchestrator.execution.project import Project
@@ -36,8 +36,9 @@ def command(
     """Take every selected target from where it is to head, bind by bind.
 
     A target that fails stops alone; the others go on, and the exit code is 1. With --sql nothing is
-    run and no connection is made: the SQL is printed (one target) or written to -o DIR. With --plan
-    exactly the steps of a plan file are taken, on its targets unless a selection narrows them.
+    run: the SQL of one target is printed, or a bundle for a DBA is written to -o DIR, with scripts
+    for all targets and all that is needed to run them. With --plan exactly the steps of a plan file
+    are taken, on its targets unless a selection narrows them.
     """
     if plan_file is not None:
         return _planned(project, asked, to, plan_file, strict=strict)
@@ -46,15 +47,7 @@ def command(
     must_select(asked.selection, "upgrade")
     written = to or ("head",)
     if asked.sql:
-        return write_sql(
-            project,
-            asked.selection,
-            "upgrade",
-            written,
-            asked.from_,
-            asked.output,
-            allow_empty=asked.allow_empty,
-        )
+        return sql(project, asked, "upgrade", written)
     request = Request(
         asked.selection,
         "upgrade",
@@ -75,11 +68,11 @@ def _planned(
     project: Project, asked: Asked, to: tuple[str, ...], plan_file: Path, *, strict: bool
 ) -> int:
     """Take the steps of a plan file."""
-    if to or asked.sql or asked.from_ or asked.output:
+    if to or asked.sql or asked.from_ or asked.output or asked.state:
         raise UsageError(
             Problem(
                 "--plan says by itself what is run, and where to",
-                todo="Leave out --to, --sql, --from and -o.",
+                todo="Leave out --to, --sql, --from, --state and -o.",
             )
         )
     left = resumed(
