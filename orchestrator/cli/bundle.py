@@ -28,6 +28,9 @@ from orchestrator.planning.bundle.readme import write_readme
 from orchestrator.planning.paths import Verb
 from orchestrator.planning.plan import Plan
 
+_SHOWN = 20
+"""Targets that are named one by one."""
+
 
 def sql(project: Project, asked: Asked, verb: Verb, written: tuple[str, ...]) -> int:
     """Print the script of one target, or write a bundle. Gives the exit code."""
@@ -59,10 +62,18 @@ def write_bundle(
         read=_reader(project, asked, verb),
     )
     plan = planner(project, request).plan()
+    if not plan.moving:
+        _tell_rest(plan)
+        note("nothing to do: no bundle is written")
+        return _code(plan)
     content = content_of(project, plan, selection_data(asked.selection), listener, {})
     scripts = cohort_scripts(content)
     _write(output, bundle_files(content, write_readme(content, scripts), scripts))
     _tell(output, plan, scripts, content.digest)
+    return _code(plan)
+
+
+def _code(plan: Plan) -> int:
     return int(bool(plan.blocked or plan.unknown or plan.waiting))
 
 
@@ -114,14 +125,7 @@ def _write(output: Path, files: Mapping[str, bytes]) -> None:
 
 
 def _tell(output: Path, plan: Plan, scripts: tuple[CohortScripts, ...], digest: str) -> None:
-    for blocked in plan.blocked[:20]:
-        note(f"not part of it: {blocked.target.id}: {blocked.problem.what}")
-    if len(plan.blocked) > 20:
-        note(f"not part of it: {len(plan.blocked) - 20:,} more targets; {README} counts them")
-    for waiting in plan.waiting:
-        note(f"bind {waiting.bind}: its tenants are known after {', '.join(waiting.after)}")
-    for unknown in plan.unknown:
-        note(f"error: bind {unknown.bind.name}: {unknown.words}")
+    _tell_rest(plan)
     cuts = {(one.cohort.bind, cut.revision) for one in scripts for cut in one.there.cuts}
     targets = sum(len(one.cohort.targets) for one in scripts)
     for bind, revision in sorted(cuts):
@@ -130,3 +134,17 @@ def _tell(output: Path, plan: Plan, scripts: tuple[CohortScripts, ...], digest: 
         f"{output}: {plural(targets, 'target')}, {plural(len(scripts), 'cohort')}; plan {digest};"
         f" begin with {output / README}"
     )
+
+
+def _tell_rest(plan: Plan) -> None:
+    """What is not part of the bundle."""
+    for blocked in plan.blocked[:_SHOWN]:
+        note(f"not part of it: {blocked.target.id}: {blocked.problem.what}")
+        if blocked.problem.todo:
+            note(f"    {blocked.problem.todo}")
+    if len(plan.blocked) > _SHOWN:
+        note(f"not part of it: {len(plan.blocked) - _SHOWN:,} more targets")
+    for waiting in plan.waiting:
+        note(f"bind {waiting.bind}: its tenants are known after {', '.join(waiting.after)}")
+    for unknown in plan.unknown:
+        note(f"error: bind {unknown.bind.name}: {unknown.words}")

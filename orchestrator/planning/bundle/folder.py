@@ -111,7 +111,7 @@ def all_scripts(found: Sequence[CohortScripts]) -> list[Script]:
 def target_lines(content: Content, found: Sequence[CohortScripts]) -> list[listing.Line]:
     """The lines of `targets.csv`: targets in the order in which they are to be run. What a bind
     depends on is taken back last, as it was made first."""
-    last, back = max(content.stages.values()), content.plan.goal.verb == "downgrade"
+    last, back = max(content.stages.values(), default=1), content.plan.goal.verb == "downgrade"
     stages = {bind: last - one if back else one for bind, one in content.stages.items()}
     lines = [
         listing.line_of(

@@ -231,7 +231,11 @@ def _command(script: Script) -> str:
 
 
 def _stopping(found: Sequence[CohortScripts]) -> Iterator[str]:
-    mysql = any(one.cohort.flavour.family == "mysql" for one in found)
+    journals = {
+        one.cohort.targets[0].bind.journal_table
+        for one in found
+        if one.cohort.flavour.family == "mysql"
+    }
     yield "## When it stops"
     yield ""
     yield "| in results.csv | what it means | what to do |"
@@ -256,11 +260,11 @@ def _stopping(found: Sequence[CohortScripts]) -> Iterator[str]:
         "On PostgreSQL a revision is one transaction: done whole or not at all, but for CREATE"
         " INDEX CONCURRENTLY and its kin."
     )
-    if mysql:
+    for journal in sorted(journals):
         yield (
             "MySQL and MariaDB commit each DDL statement by itself. So each one is written down, in"
-            " the table orchestrator_journal inside the target, before it runs and when it is done;"
-            " the table is empty when no revision is half-way."
+            f" the table {journal} inside the target, before it runs and when it is done; the"
+            " table is empty when no revision is half-way."
         )
     yield ""
 
