@@ -27,7 +27,6 @@ from orchestrator.cli.rollout.shown import (
 )
 from orchestrator.config import Rollout
 from orchestrator.config.waves_file import load_waves
-from orchestrator.config.waves_file import load_waves
 from orchestrator.errors import DatabaseError, Problem, UsageError
 from orchestrator.execution.linting import lint_plan
 from orchestrator.execution.planner import Request
@@ -101,10 +100,10 @@ def command(
 ) -> int:
     """Upgrade the selected targets in waves, each when the one before has proved right.
 
-    It plans, shows the waves and what lint says of the revisions, and asks. A wave ends when all its targets are through, its checks
-    have passed and its soak is over; more failures than its budget stop the rollout. Its state is
-    in the ledger: `rollout status` shows it from anywhere, and `rollout resume` goes on after a
-    pause, a stop, or a process that was killed.
+    It plans, shows the waves and what lint says of the revisions, and asks. A wave ends when all
+    its targets are through, its checks have passed and its soak is over; more failures than its
+    budget stop the rollout. Its state is in the ledger: `rollout status` shows it from anywhere,
+    and `rollout resume` goes on after a pause, a stop, or a process that was killed.
     """
     must_select(selection, "rollout start")
     if as_json and not (yes or dry_run):
