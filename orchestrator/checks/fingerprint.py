@@ -19,7 +19,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from orchestrator.checks import shapes_postgresql
+from orchestrator.checks import shapes_mysql, shapes_postgresql
 from orchestrator.checks.places import Place, Reader, Told, Whole
 from orchestrator.checks.scope import shape_of
 from orchestrator.checks.types import Fingerprints, Scope, Shape
@@ -118,14 +118,6 @@ class _Digests:
         return Fingerprints(digests, dict(sorted(self._problems.items())), dict(self._shapes))
 
 
-def _reader(postgresql: bool) -> Reader:
-    if postgresql:
-        return shapes_postgresql
-    from orchestrator.checks import shapes_mysql
-
-    return shapes_mysql
-
-
 @dataclass(slots=True)
 class _Job:
     """Places that one connection reads together. attempts: how many connections it has lost."""
@@ -137,7 +129,7 @@ class _Job:
 
 @dataclass(slots=True)
 class _Held:
-    """The connection that a thread holds: where it leads, and how many places it has read."""
+    """The connection that a thread holds: where it leads, and the weight of what it has read."""
 
     connection: Connection
     url: URL
@@ -160,7 +152,7 @@ class _Server:
         postgresql = target_url(self._one).get_backend_name() == "postgresql"
         self._apart = postgresql and self._one.database is not None
         self._postgresql = postgresql
-        self._reader = _reader(postgresql)
+        self._reader: Reader = shapes_postgresql if postgresql else shapes_mysql
         self._jobs = deque(self._all_jobs())
         self._guard = threading.Lock()
         self._silent: list[str] = []
@@ -243,8 +235,7 @@ class _Server:
         """A connection for this job: the one that is held, where it leads there and is fresh."""
         if held is not None:
             limit = self._reader.PER_CONNECTION
-            worn = limit and held.read and held.read + len(job.places) > limit
-            if held.url == job.url and not worn:
+            if held.url == job.url and not (limit and held.read >= limit):
                 return held
             held.connection.close()
         return self._open(engine, job.url)
@@ -264,9 +255,10 @@ class _Server:
 
     def _do(self, held: _Held, job: _Job) -> _Held | None:
         """Read a job's places; None when the connection was lost over them."""
-        held.read += len(job.places)
         try:
-            self._read(held.connection, job.places)
+            left = self._read(held, job.places)
+            if left:
+                self._jobs.append(_Job(job.url, left))
             return held
         except DBAPIError as error:
             held.connection.close()
@@ -277,30 +269,33 @@ class _Server:
                 self._jobs.append(_Job(job.url, job.places, attempts=1))
             return None
 
-    def _read(self, connection: Connection, places: Sequence[Place], *, again: bool = True) -> None:
-        """Read places together, and in halves what cannot be read together. Raises DBAPIError when
-        the connection is lost."""
+    def _read(self, held: _Held, places: Sequence[Place], *, again: bool = True) -> list[Place]:
+        """Read places together, and in halves what cannot be read together; gives those that the
+        reader has stopped short of. Raises DBAPIError when the connection is lost."""
+        left = {place.index: place for place in places}
         try:
-            for told in self._reader.read_batch(connection, places):
+            for told in self._reader.read_batch(held.connection, places):
                 self._digests.take(self._reader, told)
-            connection.rollback()
-            return
+                held.read += told.weight
+                del left[told.index]
+            held.connection.rollback()
+            return list(left.values())
         except DBAPIError as error:
             if error.connection_invalidated:
                 raise
             problem = failed_state(error).detail
         except UnicodeError as error:
             problem = str(error)
-        connection.rollback()
+        held.connection.rollback()
         half = len(places) // 2
         if half:
-            self._read(connection, places[:half], again=False)
-            self._read(connection, places[half:], again=False)
-        elif again:
+            first = self._read(held, places[:half], again=False)
+            return first + self._read(held, places[half:], again=False)
+        if again:
             # Something may have been dropped while it was looked at.
-            self._read(connection, places, again=False)
-        else:
-            self._digests.fail([place.index for place in places], problem)
+            return self._read(held, places, again=False)
+        self._digests.fail([places[0].index], problem)
+        return []
 
     def _note(self, state: State, *, always: bool = False) -> bool:
         """Remember that nobody answered at all; gives whether that is so. A server that refuses

@@ -39,12 +39,14 @@ class Told:
 
     raw: a text that `whole_of` of the same reader understands; equal texts have equal items, and
     it holds neither the place's name nor numbers that differ from place to place (object ids), so
-    that equal places have equal texts wherever that is cheap. problem: why there is none.
+    that equal places have equal texts wherever that is cheap. problem: why there is none. weight:
+    how much of the backend's caches it took, in units of `Reader.PER_CONNECTION`.
     """
 
     index: int
     raw: str = ""
     problem: str = ""
+    weight: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,21 +69,24 @@ COLUMN_ORDER = "column order"
 class Reader(Protocol):
     """A module that reads one family's catalogue."""
 
-    ISOLATION: Literal["AUTOCOMMIT", "REPEATABLE READ"]
-    """How its connections stand; the caller ends the transaction after each batch."""
+    @property
+    def ISOLATION(self) -> Literal["AUTOCOMMIT", "REPEATABLE READ"]:
+        """How its connections stand; the caller ends the transaction after each batch."""
 
     BATCH: int
     """How many places in one call of `read_batch`, at most."""
 
     PER_CONNECTION: int
-    """After so many places the caller takes a new connection, so that the caches of a server's
-    backend stay small; 0: never."""
+    """When what was told weighs so much the caller takes a new connection, so that the caches of a
+    server's backend stay small; 0: never."""
 
     def prepare(self, connection: Connection) -> None:
         """Set a fresh connection up for reading: time limits for locks, and the like."""
 
     def read_batch(self, connection: Connection, places: Sequence[Place]) -> Iterator[Told]:
         """One Told for each place, in any order, in a few statements for all of them together.
+
+        It may stop short of the last ones, but not of the first: the caller asks for them again.
 
         A place that is missing or denied is a Told with a problem. Raises DBAPIError for what it
         cannot pin on one place: the caller halves the batch until the culprit is alone, and takes

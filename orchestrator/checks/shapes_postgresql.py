@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -30,7 +30,8 @@ ISOLATION: Literal["AUTOCOMMIT", "REPEATABLE READ"] = "REPEATABLE READ"
 
 BATCH = 500
 
-PER_CONNECTION = 2000
+PER_CONNECTION = 5000
+"""Relations. A backend keeps what it has looked up of each for as long as it lives: some 10 kB."""
 
 _LOCK_SECONDS = 1
 """How long a batch waits for a relation that somebody holds exclusively."""
@@ -58,6 +59,11 @@ class _Space:
     lists: dict[str, str] = field(default_factory=dict)
 
     @property
+    def weight(self) -> int:
+        """How many relations it has."""
+        return self.lists.get("relations", "").count(",") + 1
+
+    @property
     def path(self) -> str:
         """A search_path in which all of the schema's own objects come first."""
         return f"{_quoted(self.name)}, pg_catalog, pg_temp"
@@ -76,14 +82,32 @@ def read_batch(connection: Connection, places: Sequence[Place]) -> Iterator[Told
     home = _home(connection) if any(place.container is None for place in places) else None
     spaces = [space for place in places for space in _spaces(place, home)]
     _read_contents(connection, spaces)
-    usable = [space for space in spaces if space.there and not space.problem]
-    if usable:
-        _read_sections(connection, usable)
     found: dict[int, list[_Space]] = {place.index: [] for place in places}
     for space in spaces:
         found[space.place].append(space)
-    for place in places:
+    taken = list(_as_many_as_fit(places, found))
+    usable = [
+        space
+        for place in taken
+        for space in found[place.index]
+        if space.there and not space.problem
+    ]
+    if usable:
+        _read_sections(connection, usable)
+    for place in taken:
         yield _told(place, found[place.index], home or "")
+
+
+def _as_many_as_fit(
+    places: Sequence[Place], found: Mapping[int, Sequence[_Space]]
+) -> Iterator[Place]:
+    """The first places, up to as many relations as a connection should see."""
+    weight = 0
+    for number, place in enumerate(places):
+        weight += sum(space.weight for space in found[place.index])
+        if weight > PER_CONNECTION and number:
+            return
+        yield place
 
 
 def _home(connection: Connection) -> str | None:
@@ -157,7 +181,8 @@ def _told(place: Place, spaces: Sequence[_Space], home: str) -> Told:
         for space in spaces
     )
     name = json.dumps(home if place.container is None else "")
-    return Told(place.index, f'{{"home": {name}, "schemas": [{parts}]}}')
+    weight = sum(space.weight for space in spaces)
+    return Told(place.index, f'{{"home": {name}, "schemas": [{parts}]}}', weight=weight)
 
 
 def _quoted(name: str) -> str:

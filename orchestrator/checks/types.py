@@ -31,7 +31,9 @@ ItemKind = Literal[
     "view",
     "materialized view",
     "function",
+    "procedure",
     "trigger",
+    "event",
 ]
 
 

@@ -16,6 +16,7 @@ from orchestrator.errors import Problem, UsageError
 from orchestrator.execution.project import Project
 from orchestrator.execution.types import Failure
 from orchestrator.fleet.targets import unknown_bind
+from orchestrator.ledger.rollouts import Rollouts
 from orchestrator.ledger.types import BindCount, OutcomeRow, RunView
 
 _SHOWN = 20
@@ -82,12 +83,14 @@ def show(project: Project, run: str, failed: bool, as_json: bool) -> None:
     if ledger is None:
         raise UsageError(Problem("the ledger has no run yet", todo="See `orchestrator runs`."))
     view = ledger.run(run)
+    rollout = Rollouts(ledger).of_run(view.run.id)
     if as_json:
         rows = ledger.outcomes(view, unfinished=failed)
-        print_json(run_data(view) | {"outcomes": [_outcome_data(row, view) for row in rows]})
+        outcomes = [_outcome_data(row, view) for row in rows]
+        print_json(run_data(view) | {"rollout": rollout, "outcomes": outcomes})
         return
     rows = ledger.outcomes(view, unfinished=True)
-    for name, value in _header(view):
+    for name, value in _header(view, rollout):
         say(f"{name:<8} {value}")
     say()
     for count in view.counts:
@@ -102,7 +105,9 @@ def show(project: Project, run: str, failed: bool, as_json: bool) -> None:
         width = max(len(row.target) for row in rows)
         for row in rows:
             say(f"{row.target:<{width}}  {_words(row, view)}")
-    if rows and view.result != "running":
+    if rollout is not None:
+        say(f"\n`orchestrator rollout status {rollout}` shows the whole rollout")
+    elif rows and view.result != "running":
         again = "upgrade" if view.run.verb == "upgrade" else f"{view.run.verb} ..."
         say(f"\n`orchestrator {again} --failed {view.run.id}` takes up {_these(len(rows))} again")
 
@@ -138,7 +143,7 @@ def _took(view: RunView) -> str:
     return f"{seconds:.1f} s" if seconds < 60 else lasting(seconds)
 
 
-def _header(view: RunView) -> Iterator[tuple[str, str]]:
+def _header(view: RunView, rollout: str | None) -> Iterator[tuple[str, str]]:
     run = view.run
     results = {
         "running": f"running (last seen {_time(run.seen)})",
@@ -148,6 +153,8 @@ def _header(view: RunView) -> Iterator[tuple[str, str]]:
     yield "run", run.id
     yield "result", results.get(view.result, view.result)
     yield "command", run.command
+    if rollout is not None:
+        yield "rollout", rollout
     yield "who", f"{run.who} on {run.host}, pid {run.pid}"
     yield "started", _time(run.started)
     if run.ended:

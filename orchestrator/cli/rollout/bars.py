@@ -15,9 +15,9 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 
 from orchestrator.cli.output import redact
+from orchestrator.cli.rollout.lines import Differing, check_lines
 from orchestrator.cli.rollout.picture import Pace, Picture, bad_words, through
 from orchestrator.cli.rollout.screen import screen
-from orchestrator.cli.rollout.telling import Differing, check_lines
 from orchestrator.cli.summary import Failed, failures
 from orchestrator.cli.waits import Waits
 from orchestrator.execution.rollout.driving import mismatch_words

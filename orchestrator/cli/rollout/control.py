@@ -17,6 +17,7 @@ from orchestrator.cli.output import note, plural, print_json, say
 from orchestrator.cli.progress import Events
 from orchestrator.cli.recorder import Recorder, recorded
 from orchestrator.cli.rollout.choosing import warn
+from orchestrator.cli.rollout.lines import MISMATCHES, check_lines
 from orchestrator.cli.rollout.picture import (
     added,
     bad_words,
@@ -25,7 +26,7 @@ from orchestrator.cli.rollout.picture import (
     through,
     view_data,
 )
-from orchestrator.cli.rollout.telling import MISMATCHES, check_lines, observe_rollout
+from orchestrator.cli.rollout.telling import observe_rollout
 from orchestrator.cli.rollout.watching import BAD
 from orchestrator.cli.summary import failures, print_causes
 from orchestrator.execution.project import Project
@@ -102,7 +103,11 @@ def control(
         )
         ended = controller.run()
         code = _code(ended, retry=retry)
-        recorder.end("failed" if code == 1 else _RESULTS[ended.status], ended.reason)
+        result = _RESULTS[ended.status]
+        recorder.end(
+            "failed" if heard.failed and result == "done" else result,
+            "" if result == "done" else ended.reason,
+        )
         if isinstance(observer, Events):
             _tell_end(observer, view.row.id, ended)
     return _finish(rollouts, view.row.id, recorder.run_id, heard, ended, code, told)

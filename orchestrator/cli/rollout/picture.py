@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from orchestrator.cli.output import lasting, plural
+from orchestrator.cli.output import lasting
 from orchestrator.cli.summary import Failed
 from orchestrator.execution.types import Failure
 from orchestrator.ledger.rollout_types import OVER, RolloutTarget, RolloutView, WaveCount, WaveRow
@@ -170,7 +170,8 @@ def next_words(view: RolloutView, failed: int = 0) -> Iterator[str]:
         yield "To end it for good; what was done stays done:"
         yield abort
     elif view.status == "done" and failed:
-        yield f"To take the {plural(failed, 'target')} again that failed:"
+        them = "failed target" if failed == 1 else f"{failed:,} failed targets"
+        yield f"To run the {them} again:"
         yield f"    orchestrator rollout retry {view.row.id}"
 
 

@@ -9,6 +9,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from orchestrator.checks.lint.types import Finding, LintReport
+from orchestrator.cli.lint_output import finding_lines, report_data, summary
 from orchestrator.cli.mismatches import mismatch_data, mismatch_lines
 from orchestrator.cli.output import plural
 from orchestrator.cli.rollout.picture import rules
@@ -26,12 +28,14 @@ _MIXED = 10
 @dataclass(frozen=True, slots=True)
 class Planned:
     """What a rollout would be. waves: with their rows, in order. mixed: targets that are not like
-    their cohort now."""
+    their cohort now. lint: None when it was left out. findings: those of lint that are failures."""
 
     plan: Plan
     digest: str
     waves: tuple[tuple[WavePlan, WaveRow], ...]
     mixed: tuple[Mismatch, ...] = ()
+    lint: LintReport | None = None
+    findings: tuple[Finding, ...] = ()
 
     @property
     def targets(self) -> int:
@@ -73,6 +77,17 @@ def mixed_lines(mixed: Sequence[Mismatch]) -> Iterator[str]:
         yield f"    and {plural(len(mixed) - _MIXED, 'target')} more"
 
 
+def lint_lines(planned: Planned) -> Iterator[str]:
+    """What lint found in the steps, as far as it counts as a failure."""
+    if planned.lint is None:
+        return
+    for one in planned.findings:
+        yield from finding_lines(one)
+    more = len(planned.lint.findings) > len(planned.findings)
+    tells = "; `orchestrator lint` tells them all" if more else ""
+    yield f"lint: {summary(planned.lint)}{tells}"
+
+
 def planned_data(planned: Planned) -> dict[str, object]:
     """The same for machines."""
     return {
@@ -80,6 +95,7 @@ def planned_data(planned: Planned) -> dict[str, object]:
         "targets": planned.targets,
         "waves": [_wave_data(*one) for one in planned.waves],
         "mixed": [mismatch_data(one) for one in planned.mixed],
+        "lint": report_data(planned.lint) if planned.lint is not None else None,
         "blocked": [
             {"target": one.target.id, "problem": one.problem.what} for one in planned.plan.blocked
         ],

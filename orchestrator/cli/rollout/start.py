@@ -10,6 +10,7 @@ import click
 from orchestrator.cli.apply import dry_run, log_format, planner, told
 from orchestrator.cli.asking import agreed
 from orchestrator.cli.changing import patient
+from orchestrator.cli.lint_output import tell_not_checked
 from orchestrator.cli.options import as_json, must_select, opened, selects
 from orchestrator.cli.output import note, plural, print_json, say
 from orchestrator.cli.plan import Printer
@@ -17,9 +18,17 @@ from orchestrator.cli.recorder import open_ledger
 from orchestrator.cli.resume import selection_data
 from orchestrator.cli.rollout.choosing import warn
 from orchestrator.cli.rollout.control import Told, control
-from orchestrator.cli.rollout.shown import Planned, mixed_lines, planned_data, wave_lines
+from orchestrator.cli.rollout.shown import (
+    Planned,
+    lint_lines,
+    mixed_lines,
+    planned_data,
+    wave_lines,
+)
 from orchestrator.config import Rollout
+from orchestrator.config.waves_file import load_waves
 from orchestrator.errors import DatabaseError, Problem, UsageError
+from orchestrator.execution.linting import lint_plan
 from orchestrator.execution.planner import Request
 from orchestrator.execution.project import Project
 from orchestrator.execution.rollout.begin import begin, moving_targets, wave_row
@@ -40,6 +49,7 @@ class Asked:
     allow_empty: bool
     to: tuple[str, ...]
     verify: bool
+    lint: bool
     yes: bool
     dry_run: bool
     told: Told
@@ -68,6 +78,7 @@ class Asked:
 @click.option(
     "--no-verify", is_flag=True, help="Do not compare schemas before and after each target."
 )
+@click.option("--no-lint", is_flag=True, help="Do not look for dangers in the revisions first.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @dry_run
 @log_format
@@ -81,6 +92,7 @@ def command(
     to: tuple[str, ...],
     waves_file: Path | None,
     no_verify: bool,
+    no_lint: bool,
     yes: bool,
     dry_run: bool,
     log_format: str,
@@ -88,10 +100,10 @@ def command(
 ) -> int:
     """Upgrade the selected targets in waves, each when the one before has proved right.
 
-    It plans, shows the waves, and asks. A wave ends when all its targets are through, its checks
-    have passed and its soak is over; more failures than its budget stop the rollout. Its state is
-    in the ledger: `rollout status` shows it from anywhere, and `rollout resume` goes on after a
-    pause, a stop, or a process that was killed.
+    It plans, shows the waves and what lint says of the revisions, and asks. A wave ends when all
+    its targets are through, its checks have passed and its soak is over; more failures than its
+    budget stop the rollout. Its state is in the ledger: `rollout status` shows it from anywhere,
+    and `rollout resume` goes on after a pause, a stop, or a process that was killed.
     """
     must_select(selection, "rollout start")
     if as_json and not (yes or dry_run):
@@ -103,7 +115,8 @@ def command(
         selection,
         allow_empty,
         to,
-        not no_verify,
+        rules.verify and not no_verify,
+        not no_lint,
         yes,
         dry_run,
         Told(log_format, as_json),
@@ -115,7 +128,8 @@ def command(
 
 
 def _rules(project: Project, waves_file: Path | None) -> Rollout:
-    return project.config.rollout
+    """The waves. Raises ConfigError for a file that is not right."""
+    return project.config.rollout if waves_file is None else load_waves(waves_file)
 
 
 def _plan(project: Project, asked: Asked) -> Plan:
@@ -165,11 +179,14 @@ def _begin(project: Project, asked: Asked, plan: Plan, rules: Rollout) -> int:
     waves = split(moving_targets(plan), rules, depends)
     document = plan_document(plan, project.config.root, selection_data(asked.selection))
     verifier = Verifier(scope_of(project))
+    report = lint_plan(project, plan) if asked.lint else None
     planned = Planned(
         plan,
         document["digest"],
         tuple((one, wave_row(number, one, rules)) for number, one in enumerate(waves)),
         verifier.before(plan) if asked.verify else (),
+        report,
+        report.at_least(project.config.lint.fail_on) if report is not None else (),
     )
     _show(planned, asked)
     blocked = int(bool(plan.blocked))
@@ -200,8 +217,10 @@ def _show(planned: Planned, asked: Asked) -> None:
             print_json(planned_data(planned))
         return
     Printer(planned.plan, verbose=False).print(planned.digest)
-    for line in (*wave_lines(planned), *mixed_lines(planned.mixed)):
+    for line in (*wave_lines(planned), *mixed_lines(planned.mixed), *lint_lines(planned)):
         say(line)
+    if planned.lint is not None:
+        tell_not_checked(planned.lint)
 
 
 def _what(planned: Planned) -> str:
@@ -210,4 +229,6 @@ def _what(planned: Planned) -> str:
     )
     if planned.mixed:
         what += f", {plural(len(planned.mixed), 'target')} of them not like their cohort now"
+    if planned.findings:
+        what += f", with {plural(len(planned.findings), 'finding')} of lint"
     return what

@@ -7,21 +7,20 @@ Everything here goes to stderr; results are printed when the process leaves the 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from orchestrator.cli.mismatches import mismatch_data, mismatch_lines
-from orchestrator.cli.output import is_terminal, lasting, note, plural
+from orchestrator.cli.mismatches import mismatch_data
+from orchestrator.cli.output import is_terminal, lasting, note
 from orchestrator.cli.progress import SMALL, Events, Plain
-from orchestrator.cli.rollout.picture import bad_words, count_data, rules, through
+from orchestrator.cli.rollout.lines import Differing, check_lines, wave_begins, wave_ends
+from orchestrator.cli.rollout.picture import count_data
 from orchestrator.cli.summary import Failed
 from orchestrator.execution.rollout.types import CheckResult, Mismatch, RolloutObserver
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.ledger.rollout_types import RolloutView, WaveCount, WaveRow
 from orchestrator.planning.plan import Plan
 
-MISMATCHES = 10
-"""So many mismatches are told one by one."""
 EVERY_SECONDS = 30.0
 """How often a soak that goes on is told where no terminal shows it."""
 
@@ -43,46 +42,6 @@ def observe_rollout(
         yield WaveLines()
 
 
-class Differing:
-    """Tells the first mismatches; of more only how many there are would be read."""
-
-    def __init__(self, tell: Callable[[str], None]) -> None:
-        """tell: prints a line."""
-        self._tell = tell
-        self._told = 0
-
-    def heard(self, mismatch: Mismatch) -> None:
-        """A target is not like its cohort."""
-        self._told += 1
-        if self._told <= MISMATCHES:
-            for line in mismatch_lines(mismatch):
-                self._tell(line)
-        elif self._told == MISMATCHES + 1:
-            self._tell("and more targets that are not like their cohort; they are counted")
-
-
-def check_lines(wave: WaveRow, result: CheckResult) -> Iterator[str]:
-    """What a check said."""
-    words = "passed" if result.passed else "FAILED"
-    yield f"wave {wave.name}: check {result.name} {words} in {lasting(result.seconds)}"
-    if not result.passed:
-        yield from (f"    {line}" for line in result.output.splitlines())
-
-
-def wave_begins(wave: WaveRow, count: WaveCount) -> str:
-    """A wave that begins, or goes on: "wave tenth: 200 targets, 8 at a time, then pauses"."""
-    left = plural(count.waiting, "target")
-    said = f"{left} of {count.total:,}" if through(count) else left
-    return f"wave {wave.name}: {', '.join([said, *rules(wave)])}"
-
-
-def wave_ends(wave: WaveRow, count: WaveCount) -> str:
-    """A wave that is over, or was left."""
-    bad = bad_words(count)
-    said = f"wave {wave.name}: {through(count):,} of {plural(count.total, 'target')} through"
-    return f"{said}, {bad}" if bad else said
-
-
 class WaveLines(Plain):
     """Lines: of few targets every step, of many only counts; waves, checks and soaks of both."""
 
@@ -92,8 +51,9 @@ class WaveLines(Plain):
         self._differing = Differing(note)
 
     def wave_started(self, wave: WaveRow, count: WaveCount, plan: Plan) -> None:
-        note(wave_begins(wave, count))
-        self.planned(tuple(plan.targets))
+        targets = tuple(plan.targets)
+        note(wave_begins(wave, count, len(targets)))
+        self.planned(targets)
         self._soak = 0.0
 
     def differs(self, mismatch: Mismatch) -> None:

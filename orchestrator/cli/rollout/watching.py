@@ -85,7 +85,8 @@ def plainly(picture: Picture) -> Iterator[str]:
     yield redact(who_words(picture))
     if picture.run is not None:
         run = picture.run
-        yield f"driven by run {run.id} on {run.host}, pid {run.pid}"
+        drives = "driven by" if picture.view.driven else "last driven by"
+        yield f"{drives} run {run.id} on {run.host}, pid {run.pid}"
     yield f"plan {row.digest}"
     yield ""
     width = max((len(wave.name) for wave in picture.view.waves), default=0)
