@@ -39,6 +39,7 @@ VERBS = {
     "runs": "The ledger: what ran, who ran it, and what became of every target.",
     "repair": "What is known of half-applied targets, and the decision about them.",
     "locks": "Who holds the locks of targets.",
+    "verify": "Did a bundle that was run by hand end where it was meant to?",
     "drift": "Which targets are not what their revision, or the models, say.",
     "lint": "Live revisions of each bind, and why they are live.",
     "check": "Everything that can be wrong before a deploy.",

@@ -102,6 +102,16 @@ class Recorder:
         else:
             self._writer.ended(outcome_row(self._number(outcome.target), outcome))
 
+    def by_hand(self, outcomes: Sequence[Outcome]) -> None:
+        """Targets that somebody else has brought where they are."""
+        counts = Counter(outcome.target.bind.name for outcome in outcomes)
+        rows = [
+            _row(self._number(one.target), one.target, "planned", one.before) for one in outcomes
+        ]
+        self._writer.planned(rows, counts, self._digest)
+        for outcome in outcomes:
+            self.ended(outcome)
+
     def end(self, result: RunResult, error: str = "") -> None:
         """The run has ended; a second call changes nothing."""
         if not self._ended:
