@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from orchestrator.checks.places import COLUMN_ORDER, Whole
@@ -24,6 +24,10 @@ _CONSTRAINTS: Mapping[str, ItemKind] = {
     "c": "check constraint",
     "f": "foreign key",
 }
+# Facts of the index behind a constraint: what a key implies, and what an exclusion constraint's
+# definition says already. A comment is the constraint's own.
+_IMPLIED = ("unique", "method", "comment")
+_SAID = (*_IMPLIED, "columns", "include", "where")
 _COMMANDS = {"r": "select", "a": "insert", "w": "update", "d": "delete"}
 _PERSISTENCE = {"u": "yes"}
 # Those that another type's default operator class serves (PostgreSQL manual, "Operator Classes and
@@ -201,13 +205,16 @@ class _Schema:
         elif kind in ("p", "u") and "period" in flags.split():
             facts["without overlaps"] = "yes"
         if index is not None:
-            facts |= {
-                fact: told
-                for fact, told in self._index_facts(index).items()
-                if fact not in ("unique", "comment" if comment else "") and told is not None
-                if not (fact == "method" and told == "btree")
-            }
+            facts |= self._backing_facts(index, _SAID if kind == "x" else _IMPLIED)
         return self._item(_CONSTRAINTS[kind], self._relations[int(at) - 1], name, facts)
+
+    def _backing_facts(self, index: Row, left_out: Collection[str]) -> Facts:
+        """What the index behind a constraint adds to it."""
+        return {
+            fact: told
+            for fact, told in self._index_facts(index).items()
+            if told is not None and fact not in left_out
+        }
 
     def _listed(self, at: int, numbers: Iterable[int]) -> str:
         return ", ".join(_written(self._columns[at - 1][number][2]) for number in numbers)

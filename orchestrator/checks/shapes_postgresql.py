@@ -21,7 +21,8 @@ from sqlalchemy.engine import Connection
 
 from orchestrator.checks.places import Place, Told
 from orchestrator.checks.postgresql_items import whole_of
-from orchestrator.checks.postgresql_queries import CONTENTS, PRESENT, Section, sections
+from orchestrator.checks.postgresql_queries import CONTENTS, PRESENT, Section
+from orchestrator.checks.postgresql_sections import sections
 from orchestrator.fleet.engines import flavour_of
 
 __all__ = ["BATCH", "ISOLATION", "PER_CONNECTION", "prepare", "read_batch", "whole_of"]

@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from orchestrator.errors import DatabaseError, Problem
 from orchestrator.fleet.engines import (
+    autocommitted,
     failed_state,
     first_line,
     make_engine,
@@ -20,6 +21,7 @@ from orchestrator.fleet.engines import (
 )
 from orchestrator.fleet.state import read_states
 from orchestrator.fleet.types import Target
+from orchestrator.safety.passing import answered
 
 
 def ensure_exists(target: Target) -> None:
@@ -75,7 +77,7 @@ def _where_to_create(target: Target) -> URL:
 def _create(url: URL, targets: Sequence[Target]) -> dict[str, Problem]:
     engine = make_engine(url)
     try:
-        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        with autocommitted(engine) as connection:
             found = ((target, _create_one(connection, target)) for target in targets)
             return {target.id: problem for target, problem in found if problem is not None}
     except DBAPIError as error:
@@ -97,10 +99,14 @@ def _create_one(connection: Connection, target: Target) -> Problem | None:
 
 def _refused(target: Target, error: DBAPIError) -> Problem:
     kind, name = ("SCHEMA", target.schema) if target.schema else ("DATABASE", target.database)
+    why = failed_state(error).kind
+    todo = f"Grant the right to create it, or create the {kind.lower()} {name} by hand."
+    if why == "unreachable" and not answered(error.orig or error):
+        todo = "Run the command again when its server is there."
     return Problem(
-        f"CREATE {kind} {name} failed ({failed_state(error).kind}): {first_line(error)}",
+        f"CREATE {kind} {name} failed ({why}): {first_line(error)}",
         where=f"target {target.id}",
-        todo=f"Grant the right to create it, or create the {kind.lower()} {name} by hand.",
+        todo=todo,
     )
 
 

@@ -6,10 +6,11 @@ the target's schema or database, and server errors translated into a State or a 
 
 from __future__ import annotations
 
+import logging
 import re
 import socket
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from sqlalchemy import create_engine, event
@@ -29,6 +30,10 @@ SILENCE, BETWEEN, QUESTIONS = 30, 10, 3
 it asks, again after so many more, and gives up after so many questions without an answer."""
 
 _KEEPALIVES = {"TCP_KEEPIDLE": SILENCE, "TCP_KEEPINTVL": BETWEEN, "TCP_KEEPCNT": QUESTIONS}
+# That a connection cannot be cleaned up any more, because it is lost, is told by whoever used it;
+# without any handler Python would print it, with a traceback.
+logging.getLogger("sqlalchemy").addHandler(logging.NullHandler())
+
 _LIBPQ = ("psycopg2", "psycopg", "psycopg2cffi")
 
 _UNANSWERED = SILENCE + BETWEEN * QUESTIONS
@@ -116,6 +121,24 @@ def greeted(connection: Any, url: URL) -> None:
             option = getattr(socket, name, None)  # Not every system has all.
             if option is not None:
                 connection._sock.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+@contextmanager
+def autocommitted(engine: Engine) -> Iterator[Connection]:
+    """A connection on which each statement commits by itself. Raises DBAPIError; a server that goes
+    away behind the last statement is no error."""
+    driver_error = engine.dialect.loaded_dbapi.Error
+    connection = engine.connect()
+    try:
+        try:
+            connection = connection.execution_options(isolation_level="AUTOCOMMIT")
+        except driver_error as error:
+            # SQLAlchemy asks the driver here without translating what it says.
+            raise DBAPIError(None, None, error) from error
+        yield connection
+    finally:
+        with suppress(DBAPIError, driver_error):  # It asks the server once or twice more.
+            connection.close()
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from sqlalchemy.exc import DBAPIError
 
 from orchestrator.config import Flavour, Server
 from orchestrator.fleet.engines import (
+    autocommitted,
     connect_arguments,
     failed_state,
     flavour_of,
@@ -172,7 +173,7 @@ def _read_batches(connection: Connection, batches: queue.SimpleQueue[Sequence[Fo
 
 @contextmanager
 def _reader(engine: Engine) -> Iterator[Connection]:
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+    with autocommitted(engine) as connection:
         prepare(connection)
         yield connection
 

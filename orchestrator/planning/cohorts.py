@@ -18,7 +18,7 @@ from orchestrator.fleet.engines import missing_advice
 from orchestrator.fleet.state import FleetState
 from orchestrator.fleet.types import State, Target, UnknownTenants
 from orchestrator.planning.halfway import obstacle
-from orchestrator.planning.paths import Goal
+from orchestrator.planning.paths import Goal, WayBack
 from orchestrator.planning.plan import Blocked, Cohort, Plan, PlanStep, Waiting
 from orchestrator.revisions.history import History
 from orchestrator.revisions.recordings import Compiled, Wanted
@@ -87,14 +87,15 @@ def group(
     *,
     purge: bool = False,
 ) -> Routes:
-    """Group the targets whose bind takes part by bind, flavour and state, and find each path once.
+    """Group the targets whose bind takes part by bind, flavour and state (and way back, of a
+    revert), and find each path once.
 
     A target that cannot be planned is blocked with its problem, and the others are not touched by
     it.  purge: plan as from an empty version table (stamp --purge).
     """
     paths = _Paths(histories, goal)
     flavours = Flavours(fleet.flavours)
-    found: dict[tuple[str, Flavour, str, tuple[str, ...]], _Gathered] = {}
+    found: dict[tuple[str, Flavour, str, tuple[str, ...], WayBack | None], _Gathered] = {}
     blocked: list[Blocked] = []
     stamps = goal.verb == "stamp"  # It runs nothing, so it finishes nothing.
     for target, state in zip(targets, fleet.states, strict=True):
@@ -102,17 +103,17 @@ def group(
         if name not in goal.destinations:
             continue
         known = flavours.of(target)
-        rows = () if purge else state.revisions
+        rows, way = () if purge else state.revisions, goal.ways.get(target.id)
         problem = (
             out_of_reach(target, state, known)
-            or obstacle(target, state, () if stamps else paths.steps(name, rows))
-            or paths.problem(name, rows)
+            or obstacle(target, state, () if stamps else paths.steps(name, rows, way))
+            or paths.problem(name, rows, way)
             or _not_to_be_made(target, state, goal)
         )
         if problem is not None or known is None:
             blocked.append(blocked_at(target, state, problem or _no_flavour()))
             continue
-        gathered = found.setdefault((name, *known, rows), _Gathered())
+        gathered = found.setdefault((name, *known, rows, way), _Gathered())
         gathered.targets.append(target)
         gathered.missing += state.kind == "missing"
         gathered.continued += [target.id] if state.journal else []
@@ -123,12 +124,12 @@ def group(
             flavour,
             dialect,
             rows,
-            paths.steps(bind, rows),
+            paths.steps(bind, rows, way),
             tuple(one.targets),
             one.missing,
             tuple(one.continued),
         )
-        for (bind, flavour, dialect, rows), one in found.items()
+        for (bind, flavour, dialect, rows, way), one in found.items()
     ]
     routes.sort(
         key=lambda one: (order[one.bind], -len(one.steps), str(one.flavour), one.dialect, one.state)
@@ -142,25 +143,31 @@ class _Paths:
     def __init__(self, histories: Mapping[str, History], goal: Goal) -> None:
         self._histories = histories
         self._goal = goal
-        self._found: dict[tuple[str, tuple[str, ...]], tuple[Step, ...] | Problem] = {}
+        self._found: dict[
+            tuple[str, tuple[str, ...], WayBack | None], tuple[Step, ...] | Problem
+        ] = {}
 
-    def problem(self, bind: str, state: tuple[str, ...]) -> Problem | None:
+    def problem(self, bind: str, state: tuple[str, ...], way: WayBack | None) -> Problem | None:
         """Why there is no path, without a place; None when there is one."""
-        found = self._of(bind, state)
+        found = self._of(bind, state, way)
         return found if isinstance(found, Problem) else None
 
-    def steps(self, bind: str, state: tuple[str, ...]) -> tuple[Step, ...]:
+    def steps(self, bind: str, state: tuple[str, ...], way: WayBack | None) -> tuple[Step, ...]:
         """The path."""
-        found = self._of(bind, state)
+        found = self._of(bind, state, way)
         return () if isinstance(found, Problem) else found
 
-    def _of(self, bind: str, state: tuple[str, ...]) -> tuple[Step, ...] | Problem:
-        key = bind, state
+    def _of(
+        self, bind: str, state: tuple[str, ...], way: WayBack | None
+    ) -> tuple[Step, ...] | Problem:
+        key = bind, state, way
         if key not in self._found:
-            self._found[key] = self._find(bind, state)
+            self._found[key] = self._find(bind, state, way)
         return self._found[key]
 
-    def _find(self, bind: str, state: tuple[str, ...]) -> tuple[Step, ...] | Problem:
+    def _find(
+        self, bind: str, state: tuple[str, ...], way: WayBack | None
+    ) -> tuple[Step, ...] | Problem:
         history = self._histories[bind]
         unknown = history.unknown(state)
         if unknown:
@@ -170,7 +177,7 @@ class _Paths:
                 "target to where it really is.",
             )
         try:
-            return history.path(state, self._goal.migrations(history))
+            return history.path(state, self._goal.migrations(history, way))
         except HistoryError as error:
             first = error.problems[0]
             return Problem(first.what, todo=first.todo)

@@ -7,7 +7,7 @@ that a history reads when it is first asked.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from orchestrator.config import Config
@@ -18,15 +18,33 @@ from orchestrator.revisions.history import History, MigrationsFunction
 Verb = Literal["upgrade", "downgrade", "stamp"]
 
 
+EACH = "each"
+"""The destination of a bind whose targets go back to where each of them was."""
+
+
+@dataclass(frozen=True, slots=True)
+class WayBack:
+    """The way of one target back. start: where it was, and goes to. end: how far it was taken."""
+
+    start: tuple[str, ...]
+    end: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """A verb, and its destination in each bind that takes part."""
+    """A verb, and its destination in each bind that takes part.
+
+    ways: of a revert, the way back of each target by its id; the destination of its bind is EACH.
+    """
 
     verb: Verb
     destinations: Mapping[str, str]
+    ways: Mapping[str, WayBack] = field(default_factory=dict)
 
-    def migrations(self, history: History) -> MigrationsFunction:
-        """The function that yields this goal's steps in one history."""
+    def migrations(self, history: History, way: WayBack | None = None) -> MigrationsFunction:
+        """The function that yields this goal's steps in one history, for targets with this way."""
+        if way is not None:
+            return history.revert(way.start, way.end)
         destination = self.destinations[history.bind.name]
         if self.verb == "upgrade":
             return history.upgrade(destination)

@@ -74,7 +74,14 @@ def plan_document(plan: Plan, root: Path, selection: Mapping[str, Any]) -> dict[
     written: list[dict[str, Any]] = []
     ordered = sorted(
         plan.cohorts,
-        key=lambda one: (one.bind, str(one.flavour), one.dialect, one.state),
+        key=lambda one: (
+            one.bind,
+            str(one.flavour),
+            one.dialect,
+            one.state,
+            # In a revert, targets of one state go back to several.
+            [step.step.revision for step in one.steps],
+        ),
     )
     for cohort in ordered:
         steps = []

@@ -110,6 +110,54 @@ class History:
         """The function that yields Alembic's stamp steps to a destination."""
         return lambda heads, _context: self.script._stamp_revs(tuple(destination), heads)
 
+    def revert(self, start: Sequence[str], end: Sequence[str]) -> MigrationsFunction:
+        """The function that yields the downgrade steps to where a target was, from where upgrades
+        took it. Its state may be any on the way (see `between`)."""
+        make = MigrationStep.downgrade_from_script
+        return lambda heads, _context: [
+            make(self.script.revision_map, script) for script in self.between(start, end, heads)
+        ]
+
+    def between(
+        self, start: Sequence[str], end: Sequence[str], state: Sequence[str]
+    ) -> tuple[Script, ...]:
+        """The revisions that a state has and the start does not, the newest first.
+
+        Raises HistoryError for a state that is not on the way from start to end, and for revisions
+        that no file has.
+        """
+        below, reached, most = (self._with_all_below(rows) for rows in (start, state, end))
+        if not below <= reached <= most:
+            names = [", ".join(rows) or "base" for rows in (state, start, end)]
+            raise HistoryError(
+                Problem(
+                    "it stands at {}, which is not on the way from {} to {}".format(*names),
+                    where=f"bind {self.bind.name}",
+                    todo="Somebody moved it since: look at it, and use `orchestrator downgrade` "
+                    "where that is right.",
+                )
+            )
+        above, heads = reached - below, self.script.get_revisions(tuple(state))
+        order = self.script.revision_map._topological_sort(list(above), list(heads))
+        return tuple(self._script(revision) for revision in order)
+
+    def _with_all_below(self, state: Sequence[str]) -> set[Any]:
+        """The revisions of a state, with all that they come after or depend on."""
+        unknown = self.unknown(state)
+        if unknown:
+            name = self.bind.name
+            what = f"bind {name} has no file for {', '.join(unknown)}"
+            raise HistoryError(
+                Problem(what, where=f"bind {name}", todo="Deploy the code that has this revision.")
+            )
+        heads = [self.script.revision_map.get_revision(revision) for revision in state]
+        return set(self.script.revision_map._get_ancestor_nodes(heads))
+
+    def _script(self, revision: str) -> Script:
+        found = self.script.get_revision(revision)
+        assert found is not None, "it is in the map"
+        return found
+
     def one_step(self, revision: str, direction: Direction) -> MigrationsFunction:
         """The function that yields the one step that takes a revision, or takes it back. The state
         must be the one before it."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
-from sqlalchemy import URL, text
+from sqlalchemy import URL, Connection, event, text
+from sqlalchemy.exc import DBAPIError
 
 from orchestrator.config.load import load_config
 from orchestrator.errors import DatabaseError
-from orchestrator.fleet.engines import connect, flavour_of, make_engine
+from orchestrator.fleet.engines import autocommitted, connect, flavour_of, make_engine
 from orchestrator.fleet.targets import all_targets
 from orchestrator.fleet.types import Target
 from servers import RunningServer
@@ -104,6 +106,46 @@ def test_flavours(any_server: RunningServer, any_database: DatabaseFactory) -> N
     name, _, version = any_server.flavour.partition("-")
     assert found.name == name
     assert ".".join(map(str, found.version)).startswith(version)
+
+
+def _end(connection: Connection, url: URL) -> None:
+    """End a connection's session from another one."""
+    postgresql = url.get_backend_name() == "postgresql"
+    asked = "SELECT pg_backend_pid()" if postgresql else "SELECT CONNECTION_ID()"
+    session = connection.exec_driver_sql(asked).scalar_one()
+    connection.rollback()
+    if postgresql:
+        rows(url, f"SELECT pg_terminate_backend({session})")
+        left = f"SELECT 1 FROM pg_stat_activity WHERE pid = {session}"
+    else:
+        rows(url, f"KILL {session}")
+        left = f"SELECT 1 FROM information_schema.processlist WHERE id = {session}"
+    while rows(url, left):
+        time.sleep(0.01)
+
+
+def test_a_session_that_ends_behind_its_last_statement_is_no_error(
+    any_database: DatabaseFactory, capfd: pytest.CaptureFixture[str]
+) -> None:
+    url = any_database()
+    engine = make_engine(url)
+    with autocommitted(engine) as connection:
+        connection.exec_driver_sql("CREATE TABLE made (id int)")
+        _end(connection, url)
+    assert rows(url, "SELECT * FROM made") == []
+    with autocommitted(engine) as connection:
+        _end(connection, url)
+        with pytest.raises(DBAPIError):
+            connection.exec_driver_sql("SELECT 1")
+    assert capfd.readouterr().err == ""
+
+
+def test_a_session_that_ends_before_its_first_statement(any_database: DatabaseFactory) -> None:
+    url = any_database()
+    engine = make_engine(url)
+    event.listen(engine, "engine_connect", lambda connection: _end(connection, url))
+    with pytest.raises(DBAPIError), autocommitted(engine) as connection:
+        connection.exec_driver_sql("SELECT 1")
 
 
 def test_a_missing_database_says_what_to_do(tmp_path: Path, any_database: DatabaseFactory) -> None:
