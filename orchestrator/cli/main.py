@@ -42,6 +42,7 @@ VERBS = {
     "verify": "Did a bundle that was run by hand end where it was meant to?",
     "drift": "Which targets are not what their revision, or the models, say.",
     "lint": "Live revisions of each bind, and why they are live.",
+    "diff": "The SQL of the revisions that a Git branch adds, with what lint says.",
     "check": "Everything that can be wrong before a deploy.",
 }
 """Each verb with its line in the help; orchestrator.cli.<verb> holds it as `command`."""

@@ -1,0 +1,108 @@
+"""What a branch changes in the histories: revisions that it adds, and those that it edits.
+
+Enters: a project in a Git work tree, and a revision of Git.  Leaves: Changes.  Git is asked as a
+program; nothing is changed.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.config import Bind
+from orchestrator.errors import Problem, UsageError
+from orchestrator.execution.project import Project
+
+_DEFAULTS = ("origin/HEAD", "origin/main", "origin/master", "main", "master")
+_SECONDS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What differs from where a branch began.
+
+    base: the commit. added: by bind, revision ids in the order in which they run. edited: files of
+    revisions that were there already, relative to the project.
+    """
+
+    base: str
+    added: tuple[tuple[Bind, tuple[str, ...]], ...]
+    edited: tuple[str, ...]
+
+
+def changes_since(project: Project, binds: Sequence[Bind], base: str | None) -> Changes:
+    """What the work tree has that the base has not.
+
+    base: a revision of Git, None for the branch that others are merged into. What counts is where
+    this branch left it. Raises UsageError where Git does not know it, or there is no work tree, and
+    HistoryError.
+    """
+    root = project.config.root
+    top = Path(_git(root, "rev-parse", "--show-toplevel"))
+    commit = _base(root, base)
+    there = set(_git(root, "ls-tree", "-r", "--name-only", "--full-tree", "-z", commit).split("\0"))
+    changed = set(_git(root, "diff", "--name-only", "-z", "--no-renames", commit).split("\0"))
+    added, edited = [], []
+    for bind in binds:
+        history = project.history(bind.name)
+        new = set()
+        for script in history.scripts():
+            path = Path(script.path).resolve()
+            name = path.relative_to(top).as_posix() if path.is_relative_to(top) else ""
+            if name not in there:
+                new.add(script.revision)
+            elif name in changed:
+                inside = path.is_relative_to(root)
+                edited.append((path.relative_to(root) if inside else path).as_posix())
+        order = history.path((), history.upgrade("heads"))
+        added.append((bind, tuple(one.revision for one in order if one.revision in new)))
+    return Changes(commit, tuple(one for one in added if one[1]), tuple(dict.fromkeys(edited)))
+
+
+def _base(root: Path, named: str | None) -> str:
+    """The commit where this branch left its base."""
+    tried = (named,) if named else _DEFAULTS
+    for name in tried:
+        # "--end-of-options": a name that begins with a dash is no option.
+        arguments = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
+        found = _ask(root, *arguments)
+        if found.returncode == 0:
+            return _git(root, "merge-base", "HEAD", found.stdout.strip())
+    what = f"Git knows no revision {named!r}" if named else "Git knows no branch to compare with"
+    todo = "Name one that is there (fetch it first, where the clone is shallow): diff origin/main."
+    raise UsageError(Problem(what, where=str(root), todo=todo))
+
+
+def _git(root: Path, *arguments: str) -> str:
+    done = _ask(root, *arguments)
+    if done.returncode:
+        said = done.stderr.strip().splitlines() or ["it said nothing"]
+        raise UsageError(
+            Problem(
+                f"git {arguments[0]} failed: {said[-1]}",
+                where=str(root),
+                todo="Run it in the project's Git work tree, with the base fetched.",
+            )
+        )
+    return done.stdout.rstrip("\n")
+
+
+def _ask(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(
+            ["git", "-c", "core.fsmonitor=false", "-C", str(root), *arguments],
+            capture_output=True,
+            text=True,
+            errors="surrogateescape",
+            timeout=_SECONDS,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise UsageError(
+            Problem(f"git cannot be run: {error}", where=str(root), todo="Install Git.")
+        ) from error
