@@ -16,6 +16,7 @@ from typing import Literal
 from sqlalchemy import URL, create_engine, text
 from sqlalchemy.pool import NullPool
 
+from tests.databases.bundles import client_folder, environment, run_all
 from tests.databases.dump import dump, mysql_file, psql_file
 from tests.roads.project import Project
 
@@ -53,16 +54,13 @@ class Site:
         else:
             self.script("downgrade", "--from", start, "--to", to)
 
-    def script(self, verb: str, *arguments: str) -> list[Path]:
-        """Write the scripts of all targets, and give each to psql or mysql, in their order."""
-        folder = self.project.root / f"scripts{next(self._count)}"
-        said = self.project.orchestrator(verb, "--all", "--sql", *arguments, "-o", str(folder))
-        files = [Path(line) for line in said.out.splitlines()]
-        assert files
-        assert {file.relative_to(folder).parts[0] for file in files} <= set(self.databases)
-        for file in files:
-            self.run_file(file.relative_to(folder).parts[0], file)
-        return files
+    def script(self, verb: str, *arguments: str) -> None:
+        """Write the bundle of all targets, and run it with psql and mysql."""
+        folder = self.project.root / f"bundle{next(self._count)}"
+        self.project.orchestrator(verb, "--all", "--sql", *arguments, "-o", str(folder))
+        clients = client_folder(self.project.root / "clients")
+        ran = run_all(folder, environment(self.databases.values(), clients))
+        assert ran.code == 0, ran.said
 
     def run_file(self, bind: str, file: Path) -> str:
         """Give a file to the client of a bind's server, in the database of the bind's URL."""

@@ -13,6 +13,7 @@ from dataclasses import astuple, dataclass, fields
 from orchestrator.fleet.types import Target
 from orchestrator.planning.bundle.types import joined
 from orchestrator.planning.plan import Cohort
+from orchestrator.revisions.types import Direction
 
 NAME = "targets.csv"
 
@@ -20,8 +21,8 @@ NAME = "targets.csv"
 @dataclass(frozen=True, slots=True)
 class Line:
     """One target. stage: binds of a higher one depend on binds of a lower one. client: psql, mysql
-    or mariadb. state: where it stands, rows joined by commas. scripts: separated by spaces, in
-    their order."""
+    or mariadb. state: where it stands, rows joined by commas. make: "yes" where the database may be
+    missing, and is to be made. scripts: separated by spaces, in their order."""
 
     bind: str
     stage: str
@@ -33,6 +34,7 @@ class Line:
     schema: str
     tenant: str
     state: str
+    make: str
     scripts: str
 
     @property
@@ -58,8 +60,15 @@ def line_of(target: Target, cohort: Cohort, stage: int, scripts: Iterable[str]) 
         target.schema or "",
         target.tenant or "",
         joined(cohort.state) or "base",
+        "yes" if _to_be_made(target, cohort) else "",
         " ".join(scripts),
     )
+
+
+def _to_be_made(target: Target, cohort: Cohort) -> bool:
+    """Whether the runner makes the database; a schema is made by its script."""
+    up = bool(cohort.steps) and cohort.steps[0].step.direction is Direction.UPGRADE
+    return target.bind.create and target.database is not None and up and not cohort.state
 
 
 def write_lines(lines: Iterable[Line]) -> str:

@@ -5,7 +5,7 @@ Enters: steps and numbers of statements.  Leaves: lines.  No I/O.
 | line | what follows |
 |---|---|
 | `-- @opening` | settings, lock and guard: sent in any case |
-| `-- @step N FROM TO REVISION DIRECTION SOURCE WAY` | a step; FROM, TO: rows of the version table, "base" for none; SOURCE: the digest of its statements, as the journal's header has it; WAY: "resumable", or "whole" where a half-applied one needs `orchestrator upgrade` |
+| `-- @step N FROM TO REVISION DIRECTION SOURCE WAY` | a step; FROM, TO: rows of the version table, "base" for none; SOURCE: the digest of its statements, as the journal's header has it; WAY: "resumable", or "whole" where a half-applied one needs `orchestrator upgrade`; then "joined" where it stands in the transaction of the step before |
 | `-- @statement N FIRST KIND` | statements from FIRST on, until the next marker; KIND "session": sent again when a later one is |
 | `-- @evidence N NUMBER SQL` | statements that print of statement NUMBER, begun and not known to be done: "ran", "not", or "unknown" |
 | `-- @finish N` | the change of the version table |
@@ -19,6 +19,9 @@ from orchestrator.safety.journal import source_of
 
 OPENING = "-- @opening"
 END = "-- @end"
+STEP = "-- @step "
+JOINED = " joined"
+"""At the end of a step's line: it stands in a transaction that began before it."""
 LOCKED = "orchestrator: locked"
 """What the client prints when somebody else works on the target."""
 BUSY = "orchestrator: busy"
@@ -40,7 +43,7 @@ def step_line(number: int, step: ScriptStep, *, resumable: bool) -> str:
     rows = (joined(rows) or "base" for rows in (step.before, step.after))
     way = "resumable" if resumable else "whole"
     words = [str(number), *rows, step.step.revision, str(step.step.direction)]
-    return f"-- @step {' '.join(words)} {source_of(step.texts)} {way}"
+    return f"{STEP}{' '.join(words)} {source_of(step.texts)} {way}"
 
 
 def statement_line(step: int, first: int, kind: str = "statement") -> str:

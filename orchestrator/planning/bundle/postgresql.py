@@ -20,10 +20,12 @@ from orchestrator.planning.bundle.markers import (
     END,
     EVIDENCE,
     HALF,
+    JOINED,
     LOCKED,
     OPENING,
     REFUSED,
     STANDS,
+    STEP,
     evidence_line,
     finish_line,
     heading,
@@ -77,7 +79,35 @@ def unscriptable(step: ScriptStep) -> str:
 
 def postgresql_script(script: Script) -> str:
     """The whole text; encode it as UTF-8 with "surrogateescape"."""
-    return "\n".join([*_opening(script), *_steps(script), END, _unlock(), ""])
+    steps = list(_steps(script))
+    if script.bind.transaction == "path":
+        steps = _joined(steps)
+    return "\n".join([*_opening(script), *steps, END, _unlock(), ""])
+
+
+def _joined(blocks: Sequence[str]) -> list[str]:
+    """The blocks without each COMMIT that nothing but comments parts from the next BEGIN; the step
+    that begins between the two says so."""
+    kept: list[str] = []
+    commit = step = None
+    for block in blocks:
+        if block == _BEGIN and commit is not None:
+            if step is not None:
+                kept[step] += JOINED
+            del kept[commit]
+            commit = step = None
+            continue
+        if block == _COMMIT:
+            commit, step = len(kept), None
+        elif block.startswith(STEP):
+            step = len(kept)
+        elif not all(line.startswith("--") for line in block.splitlines() if line):
+            commit = None
+        kept.append(block)
+    return kept
+
+
+_BEGIN, _COMMIT = "BEGIN;", "COMMIT;"
 
 
 def _place(script: Script) -> _Anywhere:
@@ -240,7 +270,7 @@ def _resumable(step: ScriptStep) -> bool:
 
 
 def _transaction(texts: Sequence[str]) -> Iterator[str]:
-    yield from ("BEGIN;", *map(psql_text, texts), "COMMIT;")
+    yield from (_BEGIN, *map(psql_text, texts), _COMMIT)
 
 
 @dataclass(frozen=True)

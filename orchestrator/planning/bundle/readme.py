@@ -155,8 +155,9 @@ def _missing(found: Sequence[CohortScripts]) -> Iterator[str]:
     yield "## To be made first"
     yield ""
     for cohort in missing:
-        if cohort.targets[0].schema is not None and cohort.targets[0].bind.create:
-            yield f"- {cohort.bind}: {cohort.missing:,} schemas; their script makes them."
+        if cohort.targets[0].bind.create:
+            maker = "their script" if cohort.targets[0].schema is not None else "run-all.sh"
+            yield f"- {cohort.bind}: {cohort.missing:,} that do not exist yet; {maker} makes them."
         else:
             yield (
                 f"- {cohort.bind}: {cohort.missing:,} of its databases or schemas do not exist yet:"

@@ -112,7 +112,8 @@ total=$(wc -l <"$work/targets" | tr -d ' ')
 left=$(wc -l <"$work/all" | tr -d ' ')
 
 if [ -n "$list" ]; then
-    awk -F "$separator" '{ printf "%s %s %s %s: %s\n", $1, $3, $9, $8 $7, $11 }' "$work/targets"
+    awk -F "$separator" '{ printf "%s %s %s %s: %s\n", $1, $3, $9, $8 == "" ? $7 : $8, $12 }' \
+        "$work/targets"
     exit 0
 fi
 [ -e "$results" ] || echo 'bind,server,tenant,schema,database,result,at,started,seconds,message' >"$results"
@@ -137,7 +138,11 @@ turned() {
 # what the statements before it made of the session.
 rest_of() {
     awk -v step="$2" -v first="$3" '
-        /^-- @step / { inside = 1; on = $3 > step || ($3 == step && first == 0) }
+        /^-- @step / {
+            inside = 1
+            on = $3 > step || ($3 == step && first == 0)
+            if ($3 == step && $10 == "joined") print "BEGIN;"
+        }
         /^-- @statement / && $3 == step && first > 0 { on = $4 >= first || $5 == "session" }
         /^-- @evidence / { next }
         /^-- @finish / && $3 == step { on = 1 }
@@ -152,32 +157,55 @@ steps_of() {
     done
 }
 
-send_postgresql() {
-    set -- -X -q -A -t -v ON_ERROR_STOP=1 -f "$work/$slot.sql"
-    [ -z "$schema" ] || set -- "$@" -v "target=$schema"
-    [ -z "$resumed" ] || set -- "$@" -v "orchestrator_at=$at" -v "orchestrator_journal=$half"
+# psql or mysql with what says where to connect, before the arguments that are given.
+run_psql() {
     if [ -n "$services" ]; then
-        PGSERVICE=$on_server PGDATABASE=$database psql "$@"
+        PGSERVICE=$on_server PGDATABASE=$database psql -X -q -A -t -v ON_ERROR_STOP=1 "$@"
     elif [ -n "${PGSERVICE:-}" ]; then
-        PGDATABASE=$database psql "$@"
+        PGDATABASE=$database psql -X -q -A -t -v ON_ERROR_STOP=1 "$@"
     else
-        [ -z "$host" ] || set -- "$@" -h "$host"
-        [ -z "$port" ] || set -- "$@" -p "$port"
-        PGDATABASE=$database psql "$@"
+        [ -z "$port" ] || set -- -p "$port" "$@"
+        [ -z "$host" ] || set -- -h "$host" "$@"
+        PGDATABASE=$database psql -X -q -A -t -v ON_ERROR_STOP=1 "$@"
     fi
 }
 
-send_mysql() {
-    set -- --default-character-set=utf8mb4 --comments --batch --skip-column-names
-    set -- "$@" "--database=$database"
-    [ -z "${MYSQL_USER:-}" ] || set -- "$@" "--user=$MYSQL_USER"
+run_mysql() {
+    set -- --default-character-set=utf8mb4 --comments --batch --skip-column-names "$@"
+    [ -z "${MYSQL_USER:-}" ] || set -- "--user=$MYSQL_USER" "$@"
     if [ -n "$services" ]; then
         set -- "--defaults-group-suffix=_$on_server" "$@"
     else
-        [ -z "$host" ] || set -- "$@" "--host=$host" --protocol=TCP
-        [ -z "$port" ] || set -- "$@" "--port=$port"
+        [ -z "$port" ] || set -- "--port=$port" "$@"
+        [ -z "$host" ] || set -- "--host=$host" --protocol=TCP "$@"
     fi
-    "$client" "$@" <"$work/$slot.sql"
+    "$client" "$@"
+}
+
+send_postgresql() {
+    set -- -f "$work/$slot.sql"
+    [ -z "$schema" ] || set -- -v "target=$schema" "$@"
+    [ -z "$resumed" ] || set -- -v "orchestrator_at=$at" -v "orchestrator_journal=$half" "$@"
+    run_psql "$@"
+}
+
+send_mysql() {
+    run_mysql "--database=$database" <"$work/$slot.sql"
+}
+
+# Make the target's database where it is missing.
+make_database() {
+    if [ "$client" = psql ]; then
+        (
+            wanted=$database database=postgres
+            printf '%s\n' "SELECT format('CREATE DATABASE %I', :'wanted') WHERE NOT EXISTS" \
+                "(SELECT FROM pg_catalog.pg_database WHERE datname = :'wanted') \\gexec" |
+                run_psql -v "wanted=$wanted" -f -
+        )
+    else
+        name=$(printf %s "$database" | sed 's/`/``/g')
+        echo "CREATE DATABASE IF NOT EXISTS \`$name\`;" | run_mysql
+    fi >"$log" 2>&1
 }
 
 sql_text() {
@@ -274,6 +302,11 @@ run_target() {
     result='' message='' at='' half='' resumed='' step=1 first=0 waited=0 tries=0
     remaining=$scripts
     script=${remaining%% *}
+    if [ -n "$make" ] && [ -z "$undo" ] && ! make_database; then
+        result=failed
+        message=$(last_error)
+        return
+    fi
     while :; do
         if [ -z "$resumed" ]; then
             cat "$script" >"$work/$slot.sql"
@@ -357,7 +390,7 @@ elsewhere() {
 # Claims are files that only one worker can make.
 worker() {
     slot=$1 number_=0
-    while IFS=$separator read -r of_bind stage_ on_server client host port database schema tenant_ state_ scripts; do
+    while IFS=$separator read -r of_bind stage_ on_server client host port database schema tenant_ state_ make scripts; do
         number_=$((number_ + 1))
         [ "$stage_" = "$stage" ] || continue
         [ ! -e "$work/stop" ] || return 0
