@@ -69,7 +69,7 @@ class Looker:
 
 
 def line(picture: Picture) -> str:
-    """The wave that a rollout is in: "tenth: 98 of 200, running, 41/s, 3 s left, 3 failed"."""
+    """The wave that a rollout is in: "tenth: 98 of 200, 41/s, 3 s left, 3 failed"."""
     wave, count = list(picture.waves)[picture.view.row.wave]
     bad = bad_words(count)
     said = f"{wave.name}: {through(count):,} of {count.total:,}, {wave_words(picture, wave, count)}"
