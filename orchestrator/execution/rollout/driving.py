@@ -54,7 +54,7 @@ class Driving:
         self._different: list[str] = []
 
     def run(self) -> None:
-        """Do it. Raises UsageError where statements are not those that were planned."""
+        """Do it."""
         context = self._context
         left = context.remaining.plan(list(self._rows.values()))
         for row in left.gone:

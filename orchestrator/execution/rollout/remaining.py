@@ -53,7 +53,7 @@ class Remaining:
     ) -> Remaining:
         """Find the targets, and record the plan's steps again. name: the rollout's, for messages.
 
-        Raises UsageError for revision files that are not those that were planned, ConfigError, and
+        Raises UsageError for files and statements that are not those of the plan, ConfigError, and
         DatabaseError when tenants cannot be told now: one that is not found would be taken for
         gone.
         """
@@ -66,11 +66,12 @@ class Remaining:
         }
         wanted = wanted_again(file, files, name)
         compiled = compile_cached(project.config, wanted, listener)
-        return cls(file, name, _found(project, rows), wanted, compiled)
+        made = cls(file, name, _found(project, rows), wanted, compiled)
+        made.plan(())
+        return made
 
     def plan(self, rows: Sequence[RolloutTarget]) -> Left:
-        """What these rows' targets have still to do, in the order of the rows. Raises UsageError
-        for statements that are not those that were planned."""
+        """What these rows' targets have still to do, in the order of the rows."""
         targets = [self.targets[row.target] for row in rows if row.target in self.targets]
         left = resume(
             self.file,
