@@ -1,168 +1,135 @@
-"""What a run or a rollout moved, and the plan that takes it back.
+"""The plan that takes back what a run or a rollout moved.
 
-Enters: an id of the ledger.  Leaves: a Moved, and of it a Revert: one plan of downgrades in which
-each target goes to where it was, in waves of the opposite order.  Nothing is changed.
+Enters: a Moved.  Leaves: a Revert: one plan of downgrades in which each target goes where it was,
+in waves of the opposite order.  Nothing is changed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orchestrator.checks.lint.source import read_source
-from orchestrator.config import Rollout, Wave
-from orchestrator.errors import DatabaseError, HistoryError, Problem, UsageError
+from orchestrator.errors import HistoryError, Problem, UsageError
 from orchestrator.execution.project import Project
+from orchestrator.execution.rollout.moved import Moved, MovedTarget
+from orchestrator.execution.rollout.remaining import targets_at
 from orchestrator.fleet.state import FleetState, read_fleet
-from orchestrator.fleet.targets import Selection, find_targets
-from orchestrator.fleet.types import Target
-from orchestrator.ledger.ledger import Ledger
-from orchestrator.ledger.rollout_types import RolloutTarget, RolloutView, WaveRow
-from orchestrator.ledger.rollouts import Rollouts
-from orchestrator.ledger.types import OutcomeRow
+from orchestrator.fleet.types import State, Target
 from orchestrator.planning.cohorts import assemble, blocked_at, group
 from orchestrator.planning.paths import EACH, Goal, WayBack
 from orchestrator.planning.plan import Blocked, Plan
-from orchestrator.planning.waves import ALL, WavePlan, backwards
+from orchestrator.planning.waves import WavePlan, backwards
 from orchestrator.revisions.history import History
 from orchestrator.revisions.recordings import Listener, compile_cached
-
-_Place = tuple[str, str, str | None]
-
-
-@dataclass(frozen=True, slots=True)
-class MovedTarget:
-    """A target that was moved. way: None when the process was killed before it could say how far
-    it came; start: where it was then. wave: its place in `Moved.waves`."""
-
-    id: str
-    place: _Place
-    start: tuple[str, ...]
-    way: WayBack | None
-    wave: int
-
-
-@dataclass(frozen=True, slots=True)
-class Moved:
-    """What a run or a rollout moved. id: its own. rollout: the one that it was, or drove; None for
-    other runs. waves: with the rules that they have in the revert, in the order of that rollout."""
-
-    id: str
-    rollout: RolloutView | None
-    targets: tuple[MovedTarget, ...]
-    waves: tuple[Wave, ...]
-
-    @property
-    def selection(self) -> Selection:
-        """All that was moved."""
-        return Selection(among=frozenset(one.place for one in self.targets))
 
 
 @dataclass(frozen=True, slots=True)
 class Revert:
-    """A plan that takes targets back. waves: of its moving targets. gone: ids of targets that are
-    not in the fleet any more."""
+    """A plan that takes targets back. waves: of those that have steps to take. gone: ids of targets
+    that are not in the fleet any more."""
 
     plan: Plan
     waves: tuple[WavePlan, ...]
-    gone: tuple[str, ...] = field(default=())
+    gone: tuple[str, ...] = ()
 
 
-def moved(ledger: Ledger, name: str, rules: Rollout) -> Moved:
-    """What the run or rollout of this name moved: an id, the start of only one, or "last" for the
-    last rollout. rules: of waves, where there was no rollout.
+def revert(project: Project, back: Moved, listener: Listener) -> Revert:
+    """Plan it. A target that somebody moved since is blocked, and so is one that was perhaps moved.
 
-    Raises UsageError for none, for several, and for what took targets back or moved nothing.
+    Raises UsageError for revisions that cannot be taken back, each with its file, before anything
+    is touched; DatabaseError when tenants cannot be told now.
     """
-    rollouts = Rollouts(ledger)
-    found, run = _named(ledger, rollouts, name)
-    if found is None:
-        view = ledger.run(run)
-        _only_upgrades(view.run.verb, f"run {run}")
-        held = _moved_by([ledger.outcomes(view)], {})
-        waves: tuple[Wave, ...] = (Wave(ALL, max_failures=rules.max_failures),)
-    else:
-        _only_upgrades(found.row.verb, f"rollout {found.row.id}")
-        runs = (run,) if run else rollouts.runs(found.row.id)
-        rows = {row.target: row for row in rollouts.targets(found.row.id)}
-        held = _moved_by([ledger.outcomes(ledger.run(one)) for one in runs], rows)
-        waves = tuple(_rules(one) for one in found.waves)
-    name = run or (found.row.id if found is not None else name)
-    if not held:
-        where = f"run {name}" if run else f"rollout {name}"
-        raise UsageError(
-            Problem("it moved no target", where=where, todo="See `orchestrator runs`.")
-        )
-    return Moved(name, found, tuple(held), waves)
-
-
-def revert_plan(project: Project, back: Moved, listener: Listener) -> Revert:
-    """The plan that takes all of it back. A target that somebody moved since is blocked.
-
-    Raises UsageError for revisions without a downgrade, with each one's file, and DatabaseError
-    when tenants cannot be told now.
-    """
-    known = [one for one in back.targets if one.place[0] in project.config.binds]
-    targets = _found(project, known)
-    ids = {target.id for target in targets}
-    ways = {one.id: one for one in known if one.id in ids}
-    binds = list(dict.fromkeys(target.bind.name for target in targets))
-    histories = project.histories(binds)
+    its = {one.id: one for one in back.targets}
+    found = targets_at(project, [one.place for one in back.targets])
+    targets = [target for name, target in found.items() if name in its]
     fleet = read_fleet(targets)
-    _refuse_one_way(project, targets, fleet, histories, ways)
-    lost = [target.id for target in targets if ways[target.id].way is None]
-    untold = list(_untold(targets, fleet, ways))
-    kept = [number for number, target in enumerate(targets) if target.id not in lost]
-    goal = Goal(
-        "downgrade",
-        dict.fromkeys(binds, EACH),
-        {name: one.way for name, one in ways.items() if one.way is not None},
-    )
+    histories = project.histories(dict.fromkeys(target.bind.name for target in targets))
+    _refuse_one_way(project, targets, fleet, histories, its)
+    ways = {target.id: way for target in targets if (way := its[target.id].way) is not None}
     routes = group(
-        [targets[number] for number in kept],
-        FleetState(tuple(fleet.states[number] for number in kept), fleet.flavours),
+        *_with_way(targets, fleet, ways),
         histories,
-        goal,
+        Goal("downgrade", dict.fromkeys(histories, EACH), ways),
     )
-    compiled = compile_cached(
-        project.config, [route.wanted for route in routes.cohorts], listener
-    )
-    plan = assemble(routes, compiled)
-    plan = Plan(goal, plan.cohorts, (*plan.blocked, *untold))
+    wanted = [route.wanted for route in routes.cohorts]
+    plan = assemble(routes, compile_cached(project.config, wanted, listener))
+    plan = replace(plan, blocked=(*plan.blocked, *_untold(targets, fleet, its)))
     moving = [target for cohort in plan.moving for target in cohort.targets]
-    waves = backwards(moving, back.waves, {name: one.wave for name, one in ways.items()})
-    return Revert(plan, waves, tuple(one.id for one in back.targets if one.id not in ids))
+    waves = backwards(moving, back.waves, {name: one.wave for name, one in its.items()})
+    return Revert(plan, waves, tuple(name for name in its if name not in found))
 
 
-# -- what was moved --------------------------------------------------------------------------
+def _with_way(
+    targets: Sequence[Target], fleet: FleetState, ways: Mapping[str, WayBack]
+) -> tuple[list[Target], FleetState]:
+    kept = [number for number, target in enumerate(targets) if target.id in ways]
+    states = tuple(fleet.states[number] for number in kept)
+    return [targets[number] for number in kept], replace(fleet, states=states)
 
 
-def _named(
-    ledger: Ledger, rollouts: Rollouts, name: str
-) -> tuple[RolloutView | None, str]:
-    """The rollout of a name, and the one run of it that is meant, "" for all; or no rollout, and
-    the run."""
-    try:
-        return rollouts.view(name), ""
-    except UsageError as error:
-        none = error
-    try:
-        run = ledger.run(name).run.id
-    except UsageError:
-        raise none from None
-    rollout = rollouts.of_run(run)
-    return (None if rollout is None else rollouts.view(rollout)), run
+def _untold(
+    targets: Sequence[Target], fleet: FleetState, its: Mapping[str, MovedTarget]
+) -> Iterator[Blocked]:
+    """Targets of which nobody knows how far the run took them, and that are not where they were."""
+    for target, state in zip(targets, fleet.states, strict=True):
+        one = its[target.id]
+        if one.end is None and tuple(sorted(state.revisions)) != one.start:
+            yield blocked_at(target, state, _unknown_end(target, state, one))
 
 
-def _only_upgrades(verb: str, where: str) -> None:
-    if verb in ("upgrade", "rollout start", "rollout resume", "rollout retry"):
-        return
-    what = "it stamped targets, and ran nothing" if verb == "stamp" else "it took targets back"
-    todo = "Take them forward with `orchestrator upgrade` or `orchestrator rollout start`."
-    raise UsageError(Problem(what, where=where, todo=todo))
+def _unknown_end(target: Target, state: State, one: MovedTarget) -> Problem:
+    start = ", ".join(one.start) or "base"
+    return Problem(
+        f"the run was killed before it wrote what became of it; it was at {start}, and stands at "
+        f"{', '.join(state.revisions) or 'base'}",
+        todo=f"Take it back with `orchestrator downgrade {target.options} --to {start}`, if that "
+        "is right.",
+    )
 
 
-def _moved_by(
-    runs: Iterable[Sequence[OutcomeRow]], rows: Mapping[str, RolloutTarget]
-) -> Iterator[MovedTarget]:
+def _refuse_one_way(
+    project: Project,
+    targets: Sequence[Target],
+    fleet: FleetState,
+    histories: Mapping[str, History],
+    its: Mapping[str, MovedTarget],
+) -> None:
+    """Raise UsageError for revisions on the way that have no downgrade."""
+    seen: set[tuple[str, tuple[str, ...], WayBack]] = set()
+    missing: dict[tuple[str, str], Path] = {}
+    for target, state in zip(targets, fleet.states, strict=True):
+        name, way = target.bind.name, its[target.id].way
+        if way is None or (name, state.revisions, way) in seen:
+            continue
+        seen.add((name, state.revisions, way))
+        try:
+            scripts = histories[name].between(way.start, way.end, state.revisions)
+        except HistoryError:
+            continue  # It stands elsewhere, and is blocked for that.
+        for script in scripts:
+            if _one_way(Path(script.path)):
+                missing.setdefault((name, script.revision), Path(script.path))
+    if missing:
+        raise UsageError(
+            [
+                Problem(
+                    f"revision {revision} has no downgrade that does something",
+                    where=_relative(project, path),
+                    todo="Write its downgrade(), or go forward with a new revision instead.",
+                )
+                for (_bind, revision), path in missing.items()
+            ]
+        )
+
+
+def _one_way(path: Path) -> bool:
+    """Whether a revision does something, and does not take it back."""
+    source = read_source(path.read_text(encoding="utf-8"))
+    return source.has_upgrade and not source.has_downgrade
+
+
+def _relative(project: Project, path: Path) -> str:
+    root = project.config.root
+    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
