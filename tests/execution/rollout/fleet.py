@@ -25,6 +25,11 @@ from orchestrator.ledger.rollout_types import RolloutTarget, RolloutView
 from orchestrator.ledger.rollouts import Rollouts
 from tests.cli.small import REPOSITORY, SmallProject, environment, shown, small_project
 
+_TABLES = (
+    "CREATE TABLE {at}items (id integer PRIMARY KEY, name varchar(50))",
+    "CREATE TABLE {at}applied (step varchar(20))",
+)
+R1 = "\n".join(f"op.execute({one.replace('{at}', '')!r})" for one in _TABLES)
 R2 = """
 op.execute("INSERT INTO applied VALUES ('r2')")
 op.add_column("items", sa.Column("price", sa.Integer))
@@ -76,7 +81,7 @@ rollout: {rules}
         )
         fleet = cls(project, places, schemas)
         fleet.enlist(names)
-        project.revision("shop", "r1")
+        project.revision("shop", "r1", R1)
         project.revision("shop", "r2", body, after="r1")
         fleet.lay_out(names)
         return fleet
@@ -104,9 +109,8 @@ rollout: {rules}
         yield f"CREATE {'SCHEMA' if self.schemas else 'DATABASE'} {place}"
         yield f"CREATE TABLE {place}.alembic_version (version_num varchar(32) PRIMARY KEY)"
         yield f"INSERT INTO {place}.alembic_version VALUES ('r1')"
-        yield f"CREATE TABLE {place}.items (id integer PRIMARY KEY, name varchar(50))"
+        yield from (one.replace("{at}", f"{place}.") for one in _TABLES)
         yield f"INSERT INTO {place}.items VALUES (1, 'a'), (2, 'b')"
-        yield f"CREATE TABLE {place}.applied (step varchar(20))"
 
     def place(self, name: str) -> str:
         """A tenant's schema or database."""

@@ -111,9 +111,7 @@ def test_a_check_that_runs_is_ended_when_another_terminal_asks(
     assert fleet.view.waves[0].state == "running"
 
 
-def test_verify_and_drift_see_what_changes_in_a_soak(
-    tmp_path: Path, pg_database: DatabaseFactory
-) -> None:
+def test_verify_sees_what_changes_in_a_soak(tmp_path: Path, pg_database: DatabaseFactory) -> None:
     fleet = looking(tmp_path, pg_database, "{name: one, soak: 3s}", "[verify]")
     started = fleet.start()
     started.until("soaking")
@@ -127,11 +125,20 @@ def test_verify_and_drift_see_what_changes_in_a_soak(
 
 
 def test_drift_compares_a_wave_with_its_revision(
-    tmp_path: Path, pg_database: DatabaseFactory
+    tmp_path: Path, any_database: DatabaseFactory
 ) -> None:
-    """All alike, and none as a scratch database at r2: their tables were not made by r1."""
-    fleet = looking(tmp_path, pg_database, "{name: one}", "[drift]")
-    started = fleet.start()
-    end = started.end()
-    assert end["status"] == "stopped", started.told()
-    assert "check drift failed" in end["reason"]
+    """One that was altered before the rollout, and that nothing is compared with."""
+    waves = "{name: one, count: 3, pause: true}, {name: rest}"
+    fleet = looking(tmp_path, any_database, waves, "[drift]")
+    assert fleet.start().end()["status"] == "paused"
+    name = fleet.rows("waiting")[0].tenant
+    assert name is not None
+    fleet.sql(name, "ALTER TABLE {at}.items ADD COLUMN note varchar(5)")
+    assert fleet.drive("resume").end()["status"] == "stopped"
+    accepted = fleet.drive("resume", "accept")
+    end = accepted.end()
+    assert end["status"] == "stopped", accepted.told()
+    assert end["reason"].startswith(f"wave rest: check drift failed: shop/{name}: ")
+    assert "column note" in end["reason"]
+    fleet.sql(name, "ALTER TABLE {at}.items DROP COLUMN note")
+    assert fleet.drive("resume").end()["status"] == "done"
