@@ -234,7 +234,9 @@ class _Catalogue:
             alone = [f"({asked} WHERE {query.schema} = {mark}{also})" for mark in marks]
             statement = " UNION ALL ".join(alone)
         else:
-            statement = f"{asked} WHERE {query.schema} IN ({', '.join(marks)}){also}"
+            # MariaDB takes names that differ in upper and lower case for one, and looks only that
+            # one up, unless the list holds something else as well.
+            statement = f"{asked} WHERE {query.schema} IN ('', {', '.join(marks)}){also}"
         given = {f"name{number}": name for number, name in enumerate(names)}
         rows = [list(row) for row in self._connection.execute(text(statement), given)]
         if self._mariadb:
