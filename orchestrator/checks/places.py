@@ -65,6 +65,10 @@ class Whole:
 COLUMN_ORDER = "column order"
 """The fact of a table that names its columns in order: a JSON list of names."""
 
+PARENT = "partition of"
+"""The fact of a table that is a partition and an object of its own: the table that it is part of,
+quoted where SQL needs it."""
+
 
 class Reader(Protocol):
     """A module that reads one family's catalogue."""

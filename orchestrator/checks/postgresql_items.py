@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from orchestrator.checks.places import COLUMN_ORDER, Whole
+from orchestrator.checks.places import COLUMN_ORDER, PARENT, Whole
 from orchestrator.checks.types import Item, ItemKind
 
 Row = Sequence[Any]
@@ -140,7 +140,7 @@ class _Schema:
         for at, parent, bound in self._of("parents"):
             mine = facts.setdefault(int(at), {})
             if bound is not None:
-                mine["partition of"] = f"{parent} {bound}"
+                mine |= {PARENT: parent, "partition bound": bound}
             else:
                 mine["inherits"] = ", ".join(sorted([parent, *_split(mine.get("inherits"))]))
         for at, server, options in self._of("foreign"):
