@@ -6,6 +6,7 @@ No I/O.
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -149,7 +150,7 @@ def rules(wave: WaveRow) -> Iterator[str]:
     if wave.soak:
         yield f"soaks {lasting(wave.soak)}"
     if wave.checks:
-        yield "checks: " + ", ".join(" ".join(words) for words in wave.checks)
+        yield "checks: " + ", ".join(map(shlex.join, wave.checks))
     if wave.pause:
         yield "then pauses"
 
