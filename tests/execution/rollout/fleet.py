@@ -101,8 +101,10 @@ rollout: {rules}
             with connected(url) as connection:
                 for name in names:
                     if self.places[name] == url:
-                        for statement in self._made(name):
-                            connection.exec_driver_sql(statement)
+                        statements = list(self._made(name))
+                        # Many at a time where the driver takes them: fleets are of thousands.
+                        for one in ["; ".join(statements)] if self.schemas else statements:
+                            connection.exec_driver_sql(one)
 
     def _made(self, name: str) -> Iterator[str]:
         place = self.place(name)

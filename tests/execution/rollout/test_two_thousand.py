@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import URL
 
+from servers import start
 from tests.conftest import DatabaseFactory
+from tests.databases.fresh import fresh_database
 from tests.execution.rollout.fleet import Driven, Fleet
 
 TENANTS = 2_000
@@ -32,8 +34,16 @@ def started(fleet: Fleet) -> Driven:
 def test_two_thousand_tenants_stop_where_the_budget_is_spent(
     tmp_path: Path, pg_database: DatabaseFactory
 ) -> None:
-    urls: Sequence[URL] = [pg_database(), pg_database()]
-    fleet = Fleet.make(tmp_path, urls, TENANTS, RULES)
+    second = start("pg18")
+    try:
+        with fresh_database(second) as url:
+            _roll_out(tmp_path, [pg_database(), url])
+    finally:
+        second.stop()
+
+
+def _roll_out(root: Path, urls: Sequence[URL]) -> None:
+    fleet = Fleet.make(root, urls, TENANTS, RULES)
     broken = [f"t{number}" for number in range(7, TENANTS, 20)]
     assert len(broken) == TENANTS // 20
     fleet.break_(broken)
