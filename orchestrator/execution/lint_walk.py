@@ -244,7 +244,9 @@ class _Capture:
         line = self._line()
         if line is None:
             return  # Alembic's own, such as the version table's
-        one = parameters[0] if many and parameters else parameters
+        one = parameters
+        if many and isinstance(parameters, list):  # else SQLAlchemy has put them into one
+            one = parameters[0]
         text = cursor.mogrify(statement, one)
         text = text.decode("utf-8", "surrogateescape") if isinstance(text, bytes) else text
         if not is_read(text):
