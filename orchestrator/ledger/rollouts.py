@@ -320,7 +320,7 @@ class Rollouts:
         raise AssertionError("unreachable")
 
     def refuse_taken(self, binds: Collection[str], *, but: str = "") -> None:
-        """Raise UsageError for binds that are in a rollout which is not over, another than `but`."""
+        """Raise UsageError for binds that are in a rollout, `but` this one, that is not over."""
         taken = tables.rollout_binds.c
         query = (
             select(taken.bind, taken.rollout, tables.rollouts.c.status)
