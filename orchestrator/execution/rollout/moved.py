@@ -90,15 +90,17 @@ def _named(
         no_rollout = error
     try:
         run = ledger.run(name)
-    except UsageError:
-        raise _neither(name, no_rollout) from None
+    except UsageError as no_run:
+        raise _neither(name, no_rollout, no_run) from None
     rollout = rollouts.of_run(run.run.id)
     return (None if rollout is None else rollouts.view(rollout, plan=False)), run
 
 
-def _neither(name: str, no_rollout: UsageError) -> UsageError:
-    if "several" in no_rollout.problems[0].what:
-        return no_rollout
+def _neither(name: str, *errors: UsageError) -> UsageError:
+    """The error of a name that means several of one kind, or none of both."""
+    for error in errors:
+        if error.problems[0].what.startswith("several"):
+            return error
     return UsageError(
         Problem(
             f"the ledger has no run or rollout {name!r}",

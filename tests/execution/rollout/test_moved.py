@@ -17,8 +17,6 @@ from orchestrator.planning.paths import WayBack
 from tests.ledger.made import NOON, batch, run, write
 from tests.ledger.made_rollouts import rollout
 
-DEAD = {"host": "gone", "birth": ""}
-
 
 def outcome(
     name: str, start: str, end: str, result: OutcomeResult = "done", number: int = 0
@@ -38,7 +36,8 @@ def ran(
     result: RunResult | None = "failed",
 ) -> None:
     """A run that has ended, or was killed (result None)."""
-    assert ledger.begin(run(name, verb=verb, **({} if result else DEAD)))
+    its = run(name, verb=verb)
+    assert ledger.begin(its if result else replace(its, host="gone", birth=""))
     write(ledger, name, batch(*rows, ended=NOON if result else None, result=result))
 
 
@@ -177,5 +176,5 @@ def test_what_is_not_there_or_moved_nothing(ledger: Ledger) -> None:
     ran(ledger, "20b", outcome("t1", "r1", "r1", "failed"))
     with pytest.raises(UsageError, match="it moved no target"):
         moved(ledger, "20a")
-    with pytest.raises(UsageError, match="no run or rollout '2'"):
+    with pytest.raises(UsageError, match="several runs start with '2': 20a, 20b"):
         moved(ledger, "2")
