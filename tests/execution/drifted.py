@@ -6,11 +6,12 @@ databases (MySQL) of it, each at a revision, and a way to run SQL in each.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import URL
+from sqlalchemy import URL, create_engine
+from sqlalchemy.pool import NullPool
 
 from orchestrator.checks.differences import words
 from orchestrator.execution.apply import apply
@@ -19,7 +20,7 @@ from orchestrator.execution.drifting import Asked, Heard, find_drift
 from orchestrator.execution.project import Project
 from orchestrator.fleet.targets import all_targets, target_named
 from orchestrator.fleet.types import Target
-from tests.cli.small import SmallProject, rows, shown, small_project
+from tests.cli.small import SmallProject, shown, small_project
 
 MODELS = """
 import sqlalchemy as sa
@@ -80,10 +81,13 @@ class Fleet:
         """One of them."""
         return target_named(self.project.config, f"shop/{tenant}")
 
-    def do(self, tenant: str, *statements: str) -> None:
-        """Run SQL on one; `{p}.` stands before its tables."""
-        for statement in statements:
-            rows(self.url, statement.format(p=f"{self.prefix}{tenant}"))
+    def do(self, tenants: str | Iterable[str], *statements: str) -> None:
+        """Run SQL on one, or on each of several; `{p}.` stands before its tables."""
+        engine = create_engine(self.url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            for tenant in [tenants] if isinstance(tenants, str) else tenants:
+                for statement in statements:
+                    connection.exec_driver_sql(statement.format(p=f"{self.prefix}{tenant}"))
 
     def upgrade(self, tenant: str, to: str = "heads") -> None:
         """Bring one to a revision."""
@@ -122,8 +126,8 @@ def fleet(
         before = name
     folder.write("tenants.txt", "\n".join(tenants) + "\n")
     made = Fleet(folder, Project.open(root=root), url, prefix)
+    made.do(tenants, f"CREATE {'SCHEMA' if on_schemas else 'DATABASE'} {{p}}")
     for tenant, revision in tenants.items():
-        made.do(tenant, f"CREATE {'SCHEMA' if on_schemas else 'DATABASE'} {{p}}")
         if revision == "base":
             made.do(tenant, "CREATE TABLE {p}.alembic_version (version_num varchar(32) NOT NULL)")
         elif revision:

@@ -95,13 +95,12 @@ def test_the_story_of_stamped_databases(tmp_path: Path, any_database: DatabaseFa
     good = {"g1": "head", "g2": "head"}
     made = fleet(tmp_path, any_database(), many | good, revisions={"r1": body}, models=models)
     some = ", ".join(f"{name} int" for name in columns[:8])
-    for tenant in many:
-        made.do(
-            tenant,
-            f"CREATE TABLE {{p}}.data ({some})",
-            "CREATE TABLE {p}.alembic_version (version_num varchar(32) NOT NULL PRIMARY KEY)",
-            "INSERT INTO {p}.alembic_version VALUES ('r1')",
-        )
+    made.do(
+        many,
+        f"CREATE TABLE {{p}}.data ({some})",
+        "CREATE TABLE {p}.alembic_version (version_num varchar(32) NOT NULL PRIMARY KEY)",
+        "INSERT INTO {p}.alembic_version VALUES ('r1')",
+    )
     found = made.drift()
     right, wrong = found.groups
     assert named(right) == ["g1", "g2"]
