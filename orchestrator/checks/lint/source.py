@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 _COMMENT = re.compile(
-    r"#\s*orchestrator:\s*allow\b\s*(?P<rules>.*?)(?:\s+because\b\s*(?P<because>.*))?\s*\Z",
+    r"#\s*orchestrator:\s*allow\b\s*(?P<rules>.*?)(?:\s+because\b\s*(?P<because>.*?))?\s*(?:#.*)?\Z",
     re.IGNORECASE,
 )
 

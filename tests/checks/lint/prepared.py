@@ -122,13 +122,13 @@ def prepare(root: Path, url: URL, family: Family) -> SmallProject:
 
 
 def found_in(root: Path) -> dict[str, object]:
-    """What lint finds in all of them. The bind `models` has copies of all, so that they are recorded
-    in one go; each is then tried as a bind of its own."""
+    """What lint finds in all of them. The bind `models` has copies of all, so that they are
+    recorded in one go; each is then tried as a bind of its own."""
     project = Project.open(root=root)
     models = project.config.binds["models"]
     (together,) = chosen(project, [models], Choice(everything=True), Listener())
     recorded = {step.revision: one for step, one in together.steps}
-    questions = []
+    questions: list[Question] = []
     for name in project.config.binds:
         if name != "models":
             history = project.history(name)
