@@ -70,6 +70,10 @@ PARENT = "partition of"
 quoted where SQL needs it."""
 
 
+class Torn(Exception):
+    """Something was dropped while it was read: the text tells what never was."""
+
+
 class Reader(Protocol):
     """A module that reads one family's catalogue."""
 
@@ -98,4 +102,4 @@ class Reader(Protocol):
         """
 
     def whole_of(self, raw: str) -> Whole:
-        """The items in a text of `read_batch`. No I/O."""
+        """The items in a text of `read_batch`. No I/O. Raises Torn: the place is asked again."""

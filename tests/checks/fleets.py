@@ -18,24 +18,26 @@ from orchestrator.fleet.types import Target
 _WHERE = Where(Path("databases.yaml"), 1)
 
 
-def bind_at(url: URL, search_path: tuple[str, ...] = (), connections: int = 8) -> Bind:
+def bind_at(
+    url: URL, search_path: tuple[str, ...] = (), *, name: str = "shop", connections: int = 8
+) -> Bind:
     """A bind with one server."""
     server = Server("only", url, _WHERE, max_connections=connections)
-    return Bind("shop", _WHERE, {"only": server}, (Path("versions"),), search_path=search_path)
+    return Bind(name, _WHERE, {"only": server}, (Path("versions"),), search_path=search_path)
 
 
-def in_schemas(url: URL, names: Sequence[str]) -> list[Target]:
+def in_schemas(url: URL, names: Sequence[str], bind: Bind | None = None) -> list[Target]:
     """A target for each schema."""
-    bind = bind_at(url)
+    bind = bind or bind_at(url)
     return [
         Target(bind, bind.servers["only"], tenant=f"n{number}", schema=name)
         for number, name in enumerate(names)
     ]
 
 
-def in_databases(url: URL, names: Sequence[str]) -> list[Target]:
+def in_databases(url: URL, names: Sequence[str], bind: Bind | None = None) -> list[Target]:
     """A target for each database on a server."""
-    bind = bind_at(url)
+    bind = bind or bind_at(url)
     return [
         Target(bind, bind.servers["only"], tenant=f"n{number}", database=name)
         for number, name in enumerate(names)
