@@ -74,10 +74,20 @@ def moved(ledger: Ledger, name: str) -> Moved:
     id_ = rollout.row.id if run is None else run.run.id
     where = f"rollout {id_}" if run is None else f"run {id_}"
     _fits(rollout.row.verb, where, runs=rollout.driven)
-    runs = [ledger.run(one) for one in rollouts.runs(rollout.row.id)] if run is None else [run]
+    runs = list(_runs(ledger, rollouts, rollout)) if run is None else [run]
     rows = {row.target: row for row in rollouts.targets(rollout.row.id)}
-    targets = tuple(_targets([ledger.outcomes(one) for one in runs], rows))
+    outcomes = [ledger.outcomes(one) for one in runs]
+    targets = tuple(_targets(outcomes, rows, whole=run is None))
     return _filled(Moved(id_, rollout, targets, tuple(map(_rules, rollout.waves))), where)
+
+
+def _runs(ledger: Ledger, rollouts: Rollouts, rollout: RolloutView) -> Iterator[RunView]:
+    """The runs that drove a rollout; old ones may have been deleted from the ledger."""
+    for one in rollouts.runs(rollout.row.id):
+        try:
+            yield ledger.run(one)
+        except UsageError:
+            continue
 
 
 def _named(
@@ -131,10 +141,13 @@ def _filled(found: Moved, where: str) -> Moved:
 
 
 def _targets(
-    runs: Sequence[Sequence[OutcomeRow]], rows: Mapping[str, RolloutTarget]
+    runs: Sequence[Sequence[OutcomeRow]],
+    rows: Mapping[str, RolloutTarget],
+    *,
+    whole: bool = False,
 ) -> Iterator[MovedTarget]:
     """The targets that were moved. runs: the outcomes of each, the first one first. rows: of the
-    rollout that they drove."""
+    rollout that they drove. whole: they are all its runs."""
     outcomes: dict[str, list[OutcomeRow]] = {}
     for one in chain.from_iterable(runs):
         # What is planned still, in a run that has ended, may have been done.
@@ -153,6 +166,11 @@ def _targets(
         wave = 0 if row is None else numbers[row.wave]
         place = its[0].bind, its[0].server, its[0].tenant
         yield MovedTarget(target, place, _state(its[0].from_revisions), end, wave)
+    for target, row in rows.items():
+        if whole and target not in outcomes and row.state in ("done", "different"):
+            start, end = _state(row.from_revisions), _state(row.to_revisions)
+            place = row.bind, row.server, row.tenant
+            yield MovedTarget(target, place, start, end, numbers[row.wave])
 
 
 def _state(written: str) -> tuple[str, ...]:

@@ -136,6 +136,14 @@ def test_a_rollout_is_what_all_its_runs_moved(rolled: Ledger) -> None:
     )
 
 
+def test_a_rollout_whose_runs_were_deleted(rolled: Ledger) -> None:
+    with rolled.engine.begin() as connection:
+        for table in ("orchestrator_outcomes", "orchestrator_run_binds", "orchestrator_runs"):
+            connection.exec_driver_sql(f"DELETE FROM {table}")
+    way = WayBack(("r1",), ("r3",))
+    assert ways(moved(rolled, "30r")) == {"t1": way, "t2": way}
+
+
 def test_one_run_of_a_rollout(rolled: Ledger) -> None:
     found = moved(rolled, "20b")
     assert (found.id, found.rollout.row.id if found.rollout else "") == ("20b", "30r")
