@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from datetime import datetime
 
 from orchestrator.cli.output import plural, redact
 from orchestrator.cli.rollout.picture import (
@@ -24,7 +25,7 @@ from orchestrator.cli.rollout.picture import (
 )
 from orchestrator.cli.summary import cause_lines
 from orchestrator.ledger.ledger import Ledger
-from orchestrator.ledger.rollout_types import RolloutTarget, TargetState
+from orchestrator.ledger.rollout_types import RolloutTarget, RolloutView, TargetState
 from orchestrator.ledger.rollouts import Rollouts
 from orchestrator.ledger.types import Run
 
@@ -53,10 +54,18 @@ class Looker:
         if view.row.run and (self._run is None or self._run.id != view.row.run):
             self._run = self._ledger.run(view.row.run).run
             self._pace = Pace()
-        ended = sum(map(through, view.counts))
-        self._pace.heard(ended)
-        rate = self._pace.rate if view.status == "running" else 0.0
-        return Picture(view, self._ledger.now(), failed_of(self._failed), rate, self._run)
+        self._pace.heard(sum(map(through, view.counts)))
+        now = self._ledger.now()
+        rate = (self._pace.rate or self._average(view, now)) if view.status == "running" else 0.0
+        return Picture(view, now, failed_of(self._failed), rate, self._run)
+
+    def _average(self, view: RolloutView, now: datetime) -> float:
+        """Targets a second since the wave began; 0 for one that an earlier process began."""
+        wave, count = view.waves[view.row.wave], view.counts[view.row.wave]
+        if self._run is None or wave.started is None or wave.started < self._run.started:
+            return 0.0
+        seconds = (now - wave.started).total_seconds()
+        return through(count) / seconds if seconds >= 1 else 0.0
 
     def pictures(self) -> Iterator[Picture]:
         """How it is, about every second, until nothing drives it any more."""
