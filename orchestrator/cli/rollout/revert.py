@@ -183,7 +183,7 @@ def _what(back: Moved, planned: Planned) -> str:
     )
     losing = {(bind, revision) for bind, revision, _words in _losing(planned.plan)}
     if losing:
-        what += f"; {plural(len(losing), 'revision')} of it lose data"
+        what += f"; data of {plural(len(losing), 'revision')} is lost"
     if _open(back.rollout):
         assert back.rollout is not None, "it is not over"
         what += f"; rollout {back.rollout.row.id} ({back.rollout.status}) is ended by it"

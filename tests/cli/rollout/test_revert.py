@@ -137,7 +137,7 @@ def test_a_rollout_of_three_waves_is_taken_back(shop: Shop) -> None:
     assert shop.states() == AT_R3, "nothing was changed"
     asked = shop.run("rollout", "revert", name)
     assert asked.code == 2
-    assert "takes back 13 steps on 6 targets in 3 waves; 3 revisions of it lose data" in asked.err
+    assert "takes back 13 steps on 6 targets in 3 waves; data of 3 revisions is lost" in asked.err
     said = shop.good("rollout", "revert", name, "--yes")
     assert shop.states() == {**AT_R1, "t5": ""}, "the schema of t5 stays"
     assert shop.dumped() == before
