@@ -26,6 +26,9 @@ COMPARED_AT_ONCE = 100
 COMPARED_EVERY = 1.0
 """Seconds that a target which is done waits for others to be compared with it, at most."""
 
+THROUGH: tuple[TargetState, ...] = ("done", "unchanged")
+"""The states of targets that are where the plan leads."""
+
 _NAMED = 5
 """How many targets a reason names."""
 
@@ -38,10 +41,12 @@ class Driving:
     def __init__(
         self, context: Context, wave: WaveRow, rows: Sequence[RolloutTarget], *, begun: bool
     ) -> None:
-        """begun: the wave was begun by a process before this one, which may have brought targets to
-        their end without being able to say so."""
+        """rows: those that are through are compared alone. begun: the wave was begun by a process
+        before this one, which may have brought targets to their end without being able to say so.
+        """
         self._context = context
         self._wave = wave
+        self._wanted = [row for row in rows if row.state not in THROUGH]
         self._rows = {row.target: row for row in rows}
         self._found: TargetState = "done" if begun else "unchanged"
         others = [one for one in context.notes.rows() if one.target not in self._rows]
@@ -56,10 +61,11 @@ class Driving:
     def run(self) -> None:
         """Do it."""
         context = self._context
-        left = context.remaining.plan(list(self._rows.values()))
+        left = context.remaining.plan(self._wanted)
         for row in left.gone:
             self._keep(row.target, state="unchanged", error=GONE, cause=GONE, revision="")
         context.observer.wave_started(self._wave, context.notes.count(self._wave.number), left.plan)
+        self._compare_unseen()
         plan = self._looked_at(left.plan)
         if not context.ending.came:
             self._drive(plan)
@@ -154,6 +160,13 @@ class Driving:
             len(self._done) >= COMPARED_AT_ONCE or time.monotonic() - self._since >= COMPARED_EVERY
         ):
             self._compare()
+
+    def _compare_unseen(self) -> None:
+        """Compare those that were through when the process before was killed."""
+        known = self._context.remaining.targets
+        through = [one.target for one in self._rows.values() if one.state in THROUGH]
+        self._done = [Outcome(known[name], "done") for name in through if name in known]
+        self._compare()
 
     def _compare(self) -> None:
         """Compare the targets that are done, and were not compared yet."""

@@ -44,6 +44,7 @@ class Fleet:
     project: SmallProject
     places: dict[str, URL]
     schemas: bool
+    ledger: str
 
     @classmethod
     def make(
@@ -56,9 +57,11 @@ class Fleet:
         body: str = R2,
         more: str = "",
         shop: str = "",
+        ledger: URL | None = None,
     ) -> Fleet:
         """Write the project, and lay out its tenants t0, t1, ... in turn on the servers. rules: the
-        rollout section. more: other binds. shop: more of the bind."""
+        rollout section. more: other binds. shop: more of the bind. ledger: a database's, else a
+        file."""
         names = [f"t{number}" for number in range(tenants)]
         places = {name: urls[number % len(urls)] for number, name in enumerate(names)}
         schemas = urls[0].get_backend_name() == "postgresql"
@@ -68,6 +71,9 @@ class Fleet:
         )
         tenancy = "schema" if schemas else "database"
         prefix = "" if schemas else f", name: '{urls[0].database}_{{tenant}}'"
+        kept = f"sqlite:///{root}/.orchestrator/ledger.db"
+        if ledger is not None:
+            kept = ledger.render_as_string(hide_password=False)
         project = small_project(
             root,
             f"""
@@ -77,9 +83,10 @@ binds:
   shop: {{servers: {{{servers}}}, tenancy: {tenancy}{prefix}, create: true{shop},
     tenants: {{file: tenants.csv}}}}{more}
 rollout: {rules}
+ledger: '{kept}'
 """,
         )
-        fleet = cls(project, places, schemas)
+        fleet = cls(project, places, schemas, kept)
         fleet.enlist(names)
         project.revision("shop", "r1", R1)
         project.revision("shop", "r2", body, after="r1")
@@ -177,7 +184,7 @@ rollout: {rules}
     @property
     def rollouts(self) -> Rollouts:
         """The project's ledger, as another terminal sees it."""
-        ledger = Ledger.read(f"sqlite:///{self.project.root}/.orchestrator/ledger.db")
+        ledger = Ledger.read(self.ledger)
         assert ledger is not None
         return Rollouts(ledger)
 

@@ -152,6 +152,35 @@ def test_one_bind_is_in_one_rollout_and_one_process_drives_it(
     assert list(fleet.applied()) == [1]
 
 
+def test_of_two_that_go_on_at_once_one_does(tmp_path: Path, pg_database: DatabaseFactory) -> None:
+    rules = "{waves: [{name: one, count: 1, pause: true}, {name: rest}]}"
+    fleet = Fleet.make(tmp_path, [pg_database()], 8, rules, body=SLOW)
+    assert fleet.start().end()["status"] == "paused"
+    both = [fleet.drive("resume") for _ in range(2)]
+    ends = [one.end() for one in both]
+    # The second may come when all is done.
+    assert sorted(one["event"] for one in ends) == ["end", "refused"], [one.told() for one in both]
+    assert fleet.view.status == "done"
+    assert list(fleet.applied()) == [1]
+
+
+def test_a_ledger_on_a_server(tmp_path: Path, any_database: DatabaseFactory) -> None:
+    """Paused from another terminal, and gone on with."""
+    rules = f"{{concurrency: 2, {WAVES}}}"
+    url = any_database()
+    fleet = Fleet.make(tmp_path, [url], 8, rules, ledger=any_database())
+    started = fleet.start()
+    started.until("wave", wave="some")
+    fleet.rollouts.ask(fleet.view.row.id, "pause")
+    end = started.end()
+    assert end["status"] in ("paused", "done"), started.told()
+    assert fleet.view.status == end["status"]
+    if end["status"] == "paused":
+        assert fleet.drive("resume").end()["status"] == "done"
+    assert list(fleet.applied()) == [1]
+    assert {row.state for row in fleet.rows()} == {"done"}
+
+
 def test_what_depends_on_a_bind_that_failed_waits(
     tmp_path: Path, pg_database: DatabaseFactory
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import time
 from pathlib import Path
 
 import pytest
@@ -95,3 +97,26 @@ def test_a_soak_hears_another_terminal(
     assert len(driven.of("soaking")) < 15
     assert fleet.view.waves[0].state == "soaking"
     assert len(fleet.rows("done")) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1_200)
+def test_a_rollout_killed_again_and_again(tmp_path: Path, any_database: DatabaseFactory) -> None:
+    """At moments that nobody chose, until it is done."""
+    url = any_database()
+    fleet = Fleet.make(tmp_path, [url], 40, RULES, body=pace(url.get_backend_name()))
+    chance = random.Random(5)
+    driven = fleet.start()
+    for _ in range(12):
+        driven.until("rollout")
+        time.sleep(chance.uniform(0.0, 4.0))
+        driven.kill()
+        if fleet.view.status == "done":
+            break
+        driven = fleet.drive("resume")
+    else:
+        assert driven.end()["status"] == "done", driven.told()
+    assert fleet.view.status == "done"
+    assert sorted(fleet.applied()) == [1]
+    assert {row.state for row in fleet.rows()} == {"done"}
+    assert all(row.before and row.after for row in fleet.rows())
