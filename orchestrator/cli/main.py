@@ -40,7 +40,7 @@ VERBS = {
     "repair": "What is known of half-applied targets, and the decision about them.",
     "locks": "Who holds the locks of targets.",
     "drift": "Which targets are not what their revision, or the models, say.",
-    "lint": "Live revisions of each bind, and why they are live.",
+    "lint": "What an upgrade would run, and what in it endangers the fleet.",
     "check": "Everything that can be wrong before a deploy.",
 }
 """Each verb with its line in the help; orchestrator.cli.<verb> holds it as `command`."""
