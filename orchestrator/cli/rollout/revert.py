@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import click
@@ -32,8 +32,8 @@ from orchestrator.ledger.rollouts import Rollouts
 from orchestrator.planning.plan import Plan
 from orchestrator.planning.planfile import plan_document
 
-_GONE = 8
-"""So many targets that are gone are named."""
+_NAMED = 8
+"""So many targets are named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,8 @@ def command(
     order, without their pauses, soaks and checks; the revert is a rollout of its own, which
     `rollout status` shows and `rollout resume` goes on with. Targets that somebody moved since are
     listed and left alone. Revisions without a downgrade are refused before anything is touched. A
-    rollout that is not over is ended.
+    rollout that is not over is ended. Exits 1, too, when a target's schema is not again what it was
+    before the rollout.
 
     The name is an id, as much of one as only one starts with, or "last" for the last rollout.
     """
@@ -127,7 +128,31 @@ def _begin(project: Project, ledger: Ledger, back: Moved, made: Revert, asked: _
         before=verifier.digests,
         reverts=back.id,
     )
-    return control(project, ledger, view, "revert", asked.told) or blocked
+    code = control(project, ledger, view, "revert", asked.told) or blocked
+    unlike = _unlike(Rollouts(ledger), back, view.row.id)
+    if unlike:
+        note(
+            f"{plural(len(unlike), 'target')} went back, and not to the schema from before: "
+            f"{_named(unlike)}; `orchestrator drift` shows what differs"
+        )
+    return code or int(bool(unlike))
+
+
+def _unlike(rollouts: Rollouts, back: Moved, name: str) -> list[str]:
+    """The targets whose fingerprint is not the one that they had before the rollout, as far as both
+    are known: their downgrades are not the inverse of their upgrades."""
+    if back.rollout is None:
+        return []
+    was = {
+        (row.target, row.from_revisions): row.before
+        for row in rollouts.targets(back.rollout.row.id)
+        if row.before
+    }
+    return [
+        row.target
+        for row in rollouts.targets(name, states=("done", "unchanged"))
+        if row.after and was.get((row.target, row.to_revisions), row.after) != row.after
+    ]
 
 
 def _end(ledger: Ledger, back: Moved) -> None:
@@ -170,9 +195,13 @@ def _show(back: Moved, made: Revert, planned: Planned, asked: _Asked) -> None:
 
 def _gone_lines(made: Revert) -> Iterator[str]:
     if made.gone:
-        more = len(made.gone) - _GONE
-        names = ", ".join(made.gone[:_GONE]) + (f" and {more:,} more" if more > 0 else "")
-        yield f"{plural(len(made.gone), 'target')} not in the fleet any more: {names}"
+        count = plural(len(made.gone), "target")
+        yield f"{count} not in the fleet any more: {_named(made.gone)}"
+
+
+def _named(ids: Sequence[str]) -> str:
+    more = len(ids) - _NAMED
+    return ", ".join(ids[:_NAMED]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def _what(back: Moved, planned: Planned) -> str:

@@ -188,6 +188,17 @@ def test_revisions_without_a_downgrade_are_refused_first(shop: Shop) -> None:
     assert set(shop.states().values()) == {"r5"}
 
 
+def test_a_downgrade_that_is_not_the_inverse_is_told(shop: Shop) -> None:
+    down = 'op.drop_table("notes")\nop.add_column("items", sa.Column("left", sa.Integer))'
+    shop.revision("r3", R3, down, after="r2")
+    name = rollout_of(shop.laid_out().good("rollout", "start", "--all", "--yes", "--no-lint"))
+    said = shop.run("rollout", "revert", name, "--yes")
+    assert said.code == 1
+    assert "5 targets went back, and not to the schema from before: shop/t" in said.err
+    assert "shop/t5" not in said.err.splitlines()[-1], "nothing is left of it"
+    assert shop.states() == {**AT_R1, "t5": ""}
+
+
 def test_a_stopped_rollout_is_ended_and_taken_back(shop: Shop) -> None:
     shop.laid_out()
     # With two steps, so that some failed half the way.
