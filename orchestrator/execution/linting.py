@@ -183,8 +183,8 @@ def _subject(
     seen = walked.looked.get(step.revision, Looked()) if up else Looked()
     source = read.source(step.file)
     live = bool(recording.live)
-    # Another maker's answers say nothing about this one's server.
-    same = walked.flavour is not None and walked.flavour.name == question.flavour.name
+    # The answers of another maker's server, or of another series, say nothing about this one's.
+    same = walked.flavour == question.flavour.series
     sent = seen.sent if live else tuple(_recorded(recording.segments, seen.sent if same else ()))
     return Subject(
         bind=question.bind,

@@ -169,15 +169,19 @@ def test_what_an_upgrade_of_the_fleet_would_run(
     )
     assert project.run("upgrade", "--all").code == 0
     project.revision(
-        "shop", "two", 'op.drop_column("a", "j")', after="one", down='op.execute("SELECT 1")'
+        "shop",
+        "two",
+        'print("hello")\nop.drop_column("a", "j")',
+        after="one",
+        down='op.execute("SELECT 1")',
     )
     said = project.run("lint")
     assert said.code == 1, said.all
     lines = [line for line in said.out.splitlines() if not line.startswith(" ")]
     file = "migrations/versions/shop/two.py"
     assert lines == [
-        f"{file}:9: error drop-column: column j of table a is dropped, with its data",
-        f"{file}:12: warning downgrade-not-inverse: after its downgrade the schema is not what it "
+        f"{file}:10: error drop-column: column j of table a is dropped, with its data",
+        f"{file}:13: warning downgrade-not-inverse: after its downgrade the schema is not what it "
         "was: table a: column j is missing",
         "1 revision: 1 error, 1 warning",
     ]
@@ -185,3 +189,10 @@ def test_what_an_upgrade_of_the_fleet_would_run(
     project.run("upgrade", "--all")
     said = project.run("lint")
     assert (said.code, said.out) == (0, "0 revisions: nothing found\n"), said.all
+
+
+def test_a_target_that_does_not_answer_is_no_clean_one(project: SmallProject) -> None:
+    said = project.run("lint", "--bind", "main")
+    assert said.code == 1, said.all
+    assert "error: target main: left out: unreachable: " in said.err
+    assert said.out == "0 revisions: nothing found\n"
