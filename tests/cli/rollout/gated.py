@@ -34,9 +34,10 @@ op.add_column("items", sa.Column("price", sa.Integer))
 """
 
 
-def gated(root: Path, url: URL, tenants: int, rules: str) -> Fleet:
-    """A fleet whose targets wait in r2 until the gate is open."""
-    fleet = Fleet.make(root, [url], tenants, rules, body=GATED)
+def gated(root: Path, url: URL, tenants: int, rules: str, *, ledger: URL | None = None) -> Fleet:
+    """A fleet whose targets wait in r2 until the gate is open. ledger: a database's, else a
+    file."""
+    fleet = Fleet.make(root, [url], tenants, rules, body=GATED, ledger=ledger)
     fleet.sql("t0", "CREATE TABLE public.gate AS SELECT 1 AS open WHERE false")
     return fleet
 
@@ -66,9 +67,11 @@ class Running:
             )
         )
 
-    def until_asked(self, ask: str) -> None:
-        """Wait until somebody has asked this of the rollout."""
-        self._until(lambda: self.fleet.view.row.ask == ask)
+    def until_told(self, words: str) -> None:
+        """Wait for the first line on stderr."""
+        assert self.process.stderr is not None
+        line = self.process.stderr.readline()
+        assert words in line, line + self.said().all
 
     def said(self) -> Said:
         """What it said in the end."""

@@ -34,7 +34,7 @@ def test_another_terminal_stops_it(
         shown = fleet.project.run("rollout", "status")
         assert f"running, wave 1 of 1, asked to {ask}\n" in shown.out, shown.all
         with running(fleet, "rollout", ask, *yes) as asking:
-            driver.until_asked(ask)
+            asking.until_told("running targets go on")
             open_gate(fleet)
             asked = asking.said()
         said = driver.said()
@@ -112,10 +112,7 @@ def test_another_machine_sees_it_and_pauses_it(
     tmp_path: Path, pg_database: DatabaseFactory
 ) -> None:
     """Another folder with the same databases.yaml; the ledger is on a server."""
-    fleet = gated(tmp_path / "here", pg_database(), 4, TWO)
-    ledger = pg_database().render_as_string(hide_password=False)
-    file = fleet.project.root / "databases.yaml"
-    file.write_text(f"ledger: {ledger!r}\n" + file.read_text())
+    fleet = gated(tmp_path / "here", pg_database(), 4, TWO, ledger=pg_database())
     there = replace(fleet, project=SmallProject(tmp_path / "there"))
     for name in ("databases.yaml", "tenants.csv"):
         there.project.write(name, (fleet.project.root / name).read_text())
@@ -124,10 +121,8 @@ def test_another_machine_sees_it_and_pauses_it(
         seen = there.project.run("rollout", "status", "--json").json()
         assert (seen["status"], seen["driven"]) == ("running", True)
         with running(there, "rollout", "status", "--watch", "--exit-code") as watching:
-            # It asks for as long as it is needed, so it need not be told when.
             with running(there, "rollout", "pause") as asking:
-                assert asking.process.stderr is not None
-                assert "running targets go on" in asking.process.stderr.readline()
+                asking.until_told("running targets go on")
                 open_gate(fleet)
                 asked = asking.said()
             watched = watching.said()
