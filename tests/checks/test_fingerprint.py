@@ -285,8 +285,8 @@ def test_one_altered_schema_of_thousands_is_found_and_the_backend_stays_small(
     odd = [number for number, digest in enumerate(found.digests) if digest != found.digests[0]]
     assert odd == [1234]
     assert len(found.shapes) == 2
-    # One backend that reads all 10,000 tables grows to over 100 MB.
-    assert 0 < max(memory) < 90
+    # A backend that reads all 10,000 tables grows to 80 MB, and on; with new ones, to 40 MB each.
+    assert 0 < max(memory) < 60
 
 
 @contextmanager
