@@ -15,7 +15,6 @@ from orchestrator.cli.options import as_json, must_select, opened, selects
 from orchestrator.cli.output import note, plural, print_json, say
 from orchestrator.cli.plan import Printer
 from orchestrator.cli.recorder import open_ledger
-from orchestrator.cli.rollout.choosing import warn
 from orchestrator.cli.rollout.control import Told, control
 from orchestrator.cli.rollout.shown import (
     Planned,
@@ -178,7 +177,7 @@ def _begin(project: Project, asked: Asked, plan: Plan, rules: Rollout) -> int:
     """Show it, ask, and run it."""
     ledger = None
     if not asked.dry_run:
-        ledger = open_ledger(project.config, warn)
+        ledger = open_ledger(project.config, told(asked.told.log_format).warning)
         # What cannot begin need not be compared and linted first.
         Rollouts(ledger).refuse_taken({cohort.bind for cohort in plan.moving})
     depends = {name: bind.depends_on for name, bind in project.config.binds.items()}
@@ -223,7 +222,7 @@ def _show(planned: Planned, asked: Asked) -> None:
     Printer(planned.plan, verbose=False).print(planned.digest)
     for line in (*wave_lines(planned), *mixed_lines(planned.mixed), *lint_lines(planned)):
         say(line)
-    if planned.lint is not None:
+    if planned.lint is not None and asked.told.log_format == "text":
         tell_not_checked(planned.lint)
 
 

@@ -67,6 +67,10 @@ class Running:
             )
         )
 
+    def until_asked(self, ask: str) -> None:
+        """Wait until somebody has asked this of the rollout."""
+        self._until(lambda: self.fleet.view.row.ask == ask)
+
     def until_told(self, words: str) -> None:
         """Wait for the first line on stderr."""
         assert self.process.stderr is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from tests.cli.small import SmallProject
 from tests.conftest import DatabaseFactory
 from tests.execution.rollout.fleet import Fleet
 
+_HEARD = 3.0
+"""Seconds in which the process that drives a rollout hears what was asked; it looks each second."""
 TWO = "{concurrency: 2, waves: []}"
 
 
@@ -122,7 +125,8 @@ def test_another_machine_sees_it_and_pauses_it(
         assert (seen["status"], seen["driven"]) == ("running", True)
         with running(there, "rollout", "status", "--watch", "--exit-code") as watching:
             with running(there, "rollout", "pause") as asking:
-                asking.until_told("running targets go on")
+                driver.until_asked("pause")
+                time.sleep(_HEARD)
                 open_gate(fleet)
                 asked = asking.said()
             watched = watching.said()
