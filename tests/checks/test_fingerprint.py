@@ -322,4 +322,6 @@ def _own_memory(pid: int) -> float:
     except OSError:
         return 0.0  # It has ended.
     told = dict(line.split(":", 1) for line in lines)
+    if "VmRSS" not in told:
+        return 0.0  # It is about to end.
     return (int(told["VmRSS"].split()[0]) - int(told["RssShmem"].split()[0])) / 1024
