@@ -17,14 +17,10 @@ from orchestrator.execution.drifting import Asked, find_drift
 from orchestrator.execution.rollout.commands import run_command
 from orchestrator.execution.rollout.context import Context
 from orchestrator.execution.rollout.driving import THROUGH, mismatch_words, named
-from orchestrator.execution.rollout.types import CheckResult
+from orchestrator.execution.rollout.types import DRIFT, VERIFY, CheckResult
 from orchestrator.execution.types import Outcome
 from orchestrator.fleet.state import read_fleet
 from orchestrator.ledger.rollout_types import RolloutTarget, WaveRow
-
-VERIFY = ("verify",)
-DRIFT = ("drift",)
-"""Checks that are no commands."""
 
 _SHOWN = 10
 """How many lines of differences a check's output has."""

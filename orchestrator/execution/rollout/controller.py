@@ -15,14 +15,14 @@ from datetime import timedelta
 from orchestrator.errors import OrchestratorError, Problem, UsageError
 from orchestrator.execution.project import Project
 from orchestrator.execution.rollout.begin import target_rows
-from orchestrator.execution.rollout.checking import VERIFY, passes
+from orchestrator.execution.rollout.checking import passes
 from orchestrator.execution.rollout.context import Context, Signals
 from orchestrator.execution.rollout.driving import THROUGH, Driving
 from orchestrator.execution.rollout.ending import Ending
 from orchestrator.execution.rollout.newcomers import joined, newcomers, unfinished
 from orchestrator.execution.rollout.notes import Notes
 from orchestrator.execution.rollout.remaining import Remaining
-from orchestrator.execution.rollout.types import Ended, RolloutObserver
+from orchestrator.execution.rollout.types import VERIFY, Ended, RolloutObserver
 from orchestrator.execution.scopes import scope_of
 from orchestrator.execution.verifying import Verifier
 from orchestrator.fleet.types import Target

@@ -16,6 +16,7 @@ from orchestrator.config.passwords import redact
 from orchestrator.execution.rollout.budget import Budget
 from orchestrator.execution.rollout.context import Context
 from orchestrator.execution.rollout.remaining import without
+from orchestrator.execution.rollout.types import VERIFY
 from orchestrator.execution.run import Runner
 from orchestrator.execution.types import Mismatch, Outcome
 from orchestrator.ledger.causes import cause_of, names_of
@@ -46,6 +47,8 @@ class Driving:
         """
         self._context = context
         self._wave = wave
+        compares = context.row.verify or VERIFY in wave.checks
+        self._verifier = context.verifier if compares else None
         self._wanted = [row for row in rows if row.state not in THROUGH]
         self._rows = {row.target: row for row in rows}
         self._found: TargetState = "done" if begun else "unchanged"
@@ -76,7 +79,7 @@ class Driving:
     def _looked_at(self, plan: Plan) -> Plan:
         """The plan without targets that somebody changed since they were planned; one stops the
         wave before anything of it runs."""
-        verifier = self._context.verifier
+        verifier = self._verifier
         if verifier is None:
             return plan
         if self._context.row.verify:
@@ -170,7 +173,7 @@ class Driving:
 
     def _compare(self) -> None:
         """Compare the targets that are done, and were not compared yet."""
-        verifier, done = self._context.verifier, self._done
+        verifier, done = self._verifier, self._done
         self._done = []
         if verifier is None or not done:
             return

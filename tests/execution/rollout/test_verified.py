@@ -101,3 +101,16 @@ def test_without_verify_nothing_is_compared(tmp_path: Path, pg_database: Databas
     fleet.sql("t1", "UPDATE {at}.items SET name = 'odd' WHERE id = 1")
     assert fleet.start().end()["status"] == "done"
     assert {(row.before, row.after) for row in fleet.rows()} == {("", "")}
+
+
+def test_one_wave_alone_may_be_verified(tmp_path: Path, pg_database: DatabaseFactory) -> None:
+    """The others are not compared, before or after."""
+    waves = "[{name: one, count: 3}, {name: two, count: 3, checks: [verify]}]"
+    rules = f"{{verify: false, waves: {waves}}}"
+    fleet = Fleet.make(tmp_path, [pg_database()], 9, rules, body=ODD)
+    started = fleet.start()
+    assert started.end()["status"] == "done", started.told()
+    assert [one["name"] for one in started.of("checked")] == ["verify"]
+    compared = {row.wave for row in fleet.rows() if row.before and row.after}
+    assert compared == {1}
+    assert all(row.wave == 1 for row in fleet.rows() if row.before or row.after)
