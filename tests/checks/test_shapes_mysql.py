@@ -360,3 +360,15 @@ def test_a_table_that_is_being_altered_is_never_left_out(my_database: DatabaseFa
             assert len([one for one in found.items if one.kind == "column"]) == 3
         finally:
             run(holder, "UNLOCK TABLES")
+
+
+def test_a_session_that_quotes_in_another_way(my_database: DatabaseFactory) -> None:
+    """Where the server's default is ANSI_QUOTES, the same is read."""
+    url = my_database()
+    names = [f"{url.database}_one", f"{url.database}_two"]
+    with connected(url) as connection, filled(connection, *names):
+        usual = shapes(connection, *names)
+        run(connection, "SET SESSION sql_mode = 'ANSI_QUOTES,NO_BACKSLASH_ESCAPES'")
+        shapes_mysql.prepare(connection)
+        assert shapes(connection, *names) == usual
+        assert usual[0].digest == usual[1].digest
