@@ -15,6 +15,9 @@ from orchestrator.config import Family
 from tests.checks.lint.prepared import CASES, Case, Expected, cases_for, prepare
 from tests.cli.small import environment
 
+# All of them are tried in the first test's turn.
+pytestmark = pytest.mark.timeout(600)
+
 Linted = tuple[Family, Mapping[str, Any]]
 
 _done: dict[str, Linted] = {}
