@@ -29,6 +29,8 @@ from orchestrator.ledger.rollout_types import WaveCount
 
 CAUSES = 5
 NAMES = 3
+_MESSAGE = 150
+"""Characters of a message that are shown: two lines."""
 _BAD = len("99 failed")
 _PACE = len("1,000/s, 10 min 00 s left")
 _COLOURS = {
@@ -126,8 +128,10 @@ def _failed(picture: Picture) -> Iterator[RenderableType]:
     grid.add_column(justify="right", style="red", no_wrap=True)
     grid.add_column(overflow="fold")
     for group in groups[:CAUSES]:
-        lines = redact(group.example.failure.message).splitlines() or [""]
-        grid.add_row(f"{len(group.targets):,}", Text(lines[0], no_wrap=True, overflow="ellipsis"))
+        message = redact(group.example.failure.message).partition("\n")[0]
+        if len(message) > _MESSAGE:
+            message = f"{message[: _MESSAGE - 1]}…"
+        grid.add_row(f"{len(group.targets):,}", Text(message))
         grid.add_row("", Text(_where(group), style="dim", no_wrap=True, overflow="ellipsis"))
     if groups:
         yield grid

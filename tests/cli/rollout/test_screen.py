@@ -54,7 +54,7 @@ def test_a_stopped_one_tells_why_and_what_to_do() -> None:
     assert "\nwave tenth: 14 of 198 targets failed\n" in text
     assert f"\n    orchestrator rollout resume {NAME}\n" in text
     assert f"\n    orchestrator rollout abort {NAME}" in text
-    assert re.search("^12 a+…$", text, re.MULTILINE)
+    assert re.search("^12 a+\n +a+…$", text, re.MULTILINE)
     assert " 1 b\n" in text
     assert "DETAIL" not in text
 
