@@ -252,3 +252,32 @@ def test_changed_files_are_refused_and_change_nothing(
     assert "the revision file is not the one that was planned" in end["what"]
     assert fleet.view.status == "paused"
     assert fleet.view.row.reason == "wave one is done, and has `pause: true`"
+
+
+def test_retry_runs_the_failed_targets_and_no_others(
+    tmp_path: Path, pg_database: DatabaseFactory
+) -> None:
+    """Of one that is stopped, which then waits; and of one that is done."""
+    rules = "{concurrency: 1, waves: [{name: one, count: 3, max_failures: 1}, {name: rest}]}"
+    fleet = Fleet.make(tmp_path, [pg_database()], 8, rules)
+    fleet.break_(fleet.places)
+    assert fleet.start().end()["status"] == "stopped"
+    failed = {row.tenant for row in fleet.rows("failed")}
+    assert len(failed) == 2
+    fleet.fix(fleet.places)
+    retried = fleet.drive("retry")
+    end = retried.end()
+    assert (end["status"], end["failed"]) == ("paused", 0), retried.told()
+    assert {row.tenant for row in fleet.rows("done")} == failed
+    assert fleet.view.waves[0].state == "running"
+    assert "it has no failed targets" in fleet.drive("retry").end()["what"]
+    last = fleet.rows("waiting")[0].tenant
+    assert last is not None
+    fleet.break_([last])
+    end = fleet.drive("resume").end()
+    assert (end["status"], end["failed"]) == ("done", 1)
+    assert end["reason"] == "1 failed, no more than max_failures"
+    fleet.fix([last])
+    assert fleet.drive("retry").end()["status"] == "done"
+    assert {row.state for row in fleet.rows()} == {"done"}
+    assert list(fleet.applied()) == [1]
