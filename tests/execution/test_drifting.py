@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url
 
 from orchestrator.checks.differences import words
 from orchestrator.errors import DiscoveryError, UsageError
 from orchestrator.execution import scratch
 from orchestrator.execution.drifting import Asked
+from servers import RunningServer, start
 from tests.cli.small import shown
 from tests.conftest import DatabaseFactory
+from tests.databases.fresh import fresh_database
 from tests.execution.drifted import MODELS, R1, fleet, named, told
 from tests.execution.halfway import stop_half_way
 
@@ -300,3 +305,52 @@ def test_the_projects_own_tables_never_differ(
     )
     found = made.drift(HISTORY_ALONE)
     assert [one.verdict for one in found.groups] == ["as-revision"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("here", "there"), [("pg18", "pg15"), ("mariadb", "mysql")])
+def test_a_scratch_server_of_another_series(
+    tmp_path: Path, here: str, there: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server of the targets' series is preferred; without one, no difference is told that may
+    come from the other server alone, and what a hand has changed is still found."""
+    with started(here) as server, started(there) as other, fresh_database(server) as url:
+        family = "postgresql" if here == "pg18" else "mysql"
+        more = f"scratch: {{{family}: {shown(make_url(other.url))}}}"
+        made = fleet(tmp_path, url, {"a": "r2", "b": "r2", "c": "r2"}, more=more, revisions=WIDE)
+        alter = "ALTER note TYPE" if family == "postgresql" else "MODIFY note"
+        made.do("b", f"ALTER TABLE {{p}}.orders {alter} varchar(20)")
+        made.do("c", "ALTER TABLE {p}.orders DROP COLUMN note")
+        like = made.drift(HISTORY_ALONE)
+        with monkeypatch.context() as patched:
+            patched.setattr(scratch, "on_loopback", lambda _url: False)
+            unlike = made.drift(HISTORY_ALONE)
+    print([(one.reference, one.left_out) for one in (*like.groups, *unlike.groups)])
+    series = {"pg18": "postgresql-18", "pg15": "postgresql-15", "mariadb": "mariadb-10.11"}
+    assert {one.reference for one in like.groups} == {f"a scratch database on {series[here]}"}
+    assert {one.left_out for one in like.groups} == {0}
+    assert told(unlike) == told(like)
+    assert set(told(like)) == {"b", "c"}
+    [told_of] = {one.reference for one in unlike.groups}
+    assert told_of != f"a scratch database on {series[here]}"
+    if there == "mysql":
+        assert all(one.left_out for one in unlike.groups), "JSON is a LONGTEXT with a CHECK there"
+
+
+WIDE = {
+    "r1": R1,
+    "r2": "op.create_table('wide', sa.Column('id', sa.Integer, primary_key=True),"
+    " sa.Column('data', sa.JSON), sa.Column('at', sa.DateTime, server_default=sa.func.now()),"
+    " sa.Column('kind', sa.Enum('x', 'y', name='kinds')), sa.Column('flag', sa.Boolean),"
+    " sa.Column('n', sa.Integer), sa.CheckConstraint('n > 0', name='positive'))",
+}
+
+
+@contextmanager
+def started(name: str) -> Iterator[RunningServer]:
+    """A server of the test's own."""
+    server = start(name)
+    try:
+        yield server
+    finally:
+        server.stop()
