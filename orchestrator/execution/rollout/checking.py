@@ -10,7 +10,6 @@ import time
 from collections.abc import Sequence
 
 from orchestrator.checks.differences import words
-from orchestrator.config.passwords import redact
 from orchestrator.errors import OrchestratorError
 from orchestrator.execution.drift_types import Drift, Judged
 from orchestrator.execution.drifting import Asked, find_drift
@@ -21,6 +20,7 @@ from orchestrator.execution.rollout.types import DRIFT, VERIFY, CheckResult
 from orchestrator.execution.types import Outcome
 from orchestrator.fleet.state import read_fleet
 from orchestrator.ledger.rollout_types import RolloutTarget, WaveRow
+from orchestrator.passwords import redact
 
 _SHOWN = 10
 """How many lines of differences a check's output has."""

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from orchestrator.checks.differences import words
-from orchestrator.config.passwords import redact
 from orchestrator.execution.rollout.budget import Budget
 from orchestrator.execution.rollout.context import Context
 from orchestrator.execution.rollout.remaining import without
@@ -21,6 +20,7 @@ from orchestrator.execution.run import Runner
 from orchestrator.execution.types import Mismatch, Outcome
 from orchestrator.ledger.causes import cause_of, names_of
 from orchestrator.ledger.rollout_types import RolloutTarget, TargetState, WaveRow
+from orchestrator.passwords import redact
 from orchestrator.planning.plan import Plan
 
 COMPARED_AT_ONCE = 100
