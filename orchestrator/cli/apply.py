@@ -223,11 +223,11 @@ def run(
     from orchestrator.cli.recorder import open_ledger, recorded
 
     heard, warn = _Heard(), told(log_format).warning
-    verified = _verified(project, log_format) if verify else None
     ledger = open_ledger(project.config, warn)
     plans = _first_made(plans)
     with ExitStack() as stack:
         observer = stack.enter_context(observe(log_format))
+        verified = _verified(project, observer) if verify else None
         recorder = stack.enter_context(recorded(project.config, ledger, verb, warn, digest))
         if log_format == "json":
             _event("run-started", run=recorder.run_id, verb=verb)
@@ -258,11 +258,11 @@ def run(
     return _finish(verb, heard, verified, recorder.run_id, code, as_json=as_json)
 
 
-def _verified(project: Project, log_format: str) -> Verified:
+def _verified(project: Project, observer: Observer) -> Verified:
     # Few runs compare schemas, and what reads them takes a while to import.
     from orchestrator.cli.verified import Verified
 
-    return Verified(project, log_format)
+    return Verified(project, observer)
 
 
 def _apply(

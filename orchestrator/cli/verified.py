@@ -6,11 +6,11 @@ behind the outcomes, or as events while the run goes on.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 
 from orchestrator.cli.mismatches import mismatch_data, mismatch_lines
-from orchestrator.cli.output import note, plural, redact, say
+from orchestrator.cli.output import note, plural, say
+from orchestrator.cli.progress import Events, Observer
 from orchestrator.execution.project import Project
 from orchestrator.execution.scopes import scope_of
 from orchestrator.execution.types import Mismatch, Outcome
@@ -27,16 +27,17 @@ _SHOWN = 20
 class Verified:
     """What a run did to schemas. found: the targets that are not like their cohort."""
 
-    def __init__(self, project: Project, log_format: str) -> None:
+    def __init__(self, project: Project, observer: Observer) -> None:
+        """observer: hears of them at once where it tells events."""
         self.found: list[Mismatch] = []
         self._verifier = Verifier(scope_of(project))
-        self._events = log_format == "json"
+        self._events = observer if isinstance(observer, Events) else None
         self._done: list[Outcome] = []
 
     def planned(self, plan: Plan) -> None:
         """Read what the targets of a stage are like."""
         moving = sum(len(cohort.targets) for cohort in plan.moving)
-        if moving and not self._events:
+        if moving and self._events is None:
             note(f"verify: reading {plural(moving, 'schema')}")
         self._hear(self._verifier.before(plan))
 
@@ -53,8 +54,9 @@ class Verified:
 
     def _hear(self, mismatches: Sequence[Mismatch]) -> None:
         self.found += mismatches
-        for one in mismatches if self._events else ():
-            note(redact(json.dumps({"event": "mismatch", **mismatch_data(one)})))
+        if self._events is not None:
+            for one in mismatches:
+                self._events.tell("mismatch", **mismatch_data(one))
 
     @property
     def wrong(self) -> list[Mismatch]:

@@ -76,6 +76,7 @@ def test_for_machines(tmp_path: Path, any_database: DatabaseFactory) -> None:
     )
     events = [json.loads(line) for line in said.err.splitlines()]
     told = [one for one in events if one["event"] == "mismatch"]
+    assert all(one["time"].endswith("Z") for one in told)
     assert [(one["target"], one["stops"]) for one in told] == [
         ("shop/t1", False),
         ("shop/t2", True),
