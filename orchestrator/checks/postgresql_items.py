@@ -301,7 +301,7 @@ class _Schema:
     def _function(self, row: Row) -> Item:
         name, identity, kind, arguments, result, language, body, binary, flags, settings = row[:10]
         facts: Facts = {
-            "kind": {"p": "procedure", "a": "aggregate", "w": "window"}.get(kind, "function"),
+            "kind": {"a": "aggregate", "w": "window"}.get(kind),
             "arguments": arguments,
             "returns": result,
             "language": language,
@@ -311,7 +311,8 @@ class _Schema:
             "settings": _options(settings),
             "comment": row[10],
         }
-        return self._item("function", "", f"{name}({identity})", facts)
+        what: ItemKind = "procedure" if kind == "p" else "function"
+        return self._item(what, "", f"{name}({identity})", facts)
 
 
 def _there(told: str | None) -> str:

@@ -8,10 +8,10 @@ tables use and no other table's do.
 
 An ignore glob (as in a shell; `*` matches dots too, and case counts) is held against
 
-- a table, view, sequence, enum, domain, type or function: `name` and `schema.name`;
+- a table, view, sequence, enum, domain, type, function or event: `name` and `schema.name`;
 - what stands in a table: `table.name` and `schema.table.name`, and but for columns `name` and
   `schema.name` as well;
-- a function: the same with its arguments, `name(integer, text)`, and without.
+- a function or procedure: the same with its arguments, `name(integer, text)`, and without.
 
 The schema of a tenant has no name here, since equal schemas have equal shapes: write `*.` for it.
 The default schema of a target without one of its own has (`public.spatial_ref_sys`). What is
@@ -134,7 +134,7 @@ def _matcher(globs: tuple[str, ...]) -> re.Pattern[str] | None:
 def _names(one: Item, home: str) -> Iterator[str]:
     """All names that an item answers to."""
     names = [one.name]
-    if one.kind == "function":
+    if one.kind in ("function", "procedure"):
         names.append(one.name.partition("(")[0])
     if one.table:
         inside = [f"{one.table}.{name}" for name in names]

@@ -220,7 +220,7 @@ ALTERATIONS: dict[str, _Items] = {
     "ALTER FUNCTION pinned() STABLE": {("function", "", "pinned()")},
     "ALTER FUNCTION pinned() SET search_path TO public": {("function", "", "pinned()")},
     "ALTER FUNCTION pinned() SECURITY DEFINER": {("function", "", "pinned()")},
-    "DROP PROCEDURE nothing()": {("function", "", "nothing()")},
+    "DROP PROCEDURE nothing()": {("procedure", "", "nothing()")},
     "DROP AGGREGATE total (integer); CREATE AGGREGATE total (integer)"
     " (sfunc = int4pl, stype = integer, initcond = '1')": {("function", "", "total(integer)")},
     "ALTER TABLE orders DISABLE TRIGGER touched": {("trigger", "orders", "touched")},

@@ -74,6 +74,7 @@ def test_equal_schemas_have_equal_shapes_whatever_they_are_called(rich: URL) -> 
         "view",
         "materialized view",
         "function",
+        "procedure",
         "trigger",
     }
 
