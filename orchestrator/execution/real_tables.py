@@ -40,7 +40,7 @@ def real_tables(targets: Sequence[Target]) -> Mapping[str, TableFacts]:
         with suppress(DBAPIError, OrchestratorError):
             for target, (_place, name, rows, size, versions) in _tables(mine):
                 known = found.get(name)
-                if known is None or (size, rows) > (known.bytes, known.rows):
+                if known is None or (rows, size) > (known.rows, known.bytes):
                     most = _most(versions, known.row_versions if known else None)
                     found[name] = TableFacts(rows, size, target.id, most)
                 elif versions is not None:
@@ -87,7 +87,10 @@ def _asked(
 
 def _postgresql(connection: Connection, schemas: Sequence[str]) -> list[_Row]:
     query = text(
-        "SELECT n.nspname, c.relname, greatest(c.reltuples, 0)::bigint,"
+        # reltuples is -1 until the table is analyzed for the first time (PostgreSQL 18 manual,
+        # 52.11 "pg_class"); what was inserted is counted meanwhile.
+        "SELECT n.nspname, c.relname,"
+        " greatest(c.reltuples, pg_stat_get_live_tuples(c.oid), 0)::bigint,"
         " c.relpages::bigint * current_setting('block_size')::bigint, NULL"
         " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
         " WHERE c.relkind = 'r' AND n.nspname = ANY(CAST(:schemas AS text[]))"
