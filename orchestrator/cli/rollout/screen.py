@@ -58,6 +58,8 @@ def _parts(picture: Picture, *, live: bool) -> Iterator[RenderableType]:
     )
     yield Text(redact(who_words(picture)), style="dim", overflow="ellipsis", no_wrap=True)
     yield Text(f"plan {row.digest}", style="dim", overflow="ellipsis", no_wrap=True)
+    if row.reverts:
+        yield Text(f"reverts {row.reverts}")
     yield Text()
     yield _table(picture, live=live)
     if picture.running:

@@ -24,6 +24,7 @@ from orchestrator.cli.rollout.picture import (
     who_words,
 )
 from orchestrator.cli.summary import cause_lines
+from orchestrator.errors import LedgerError
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.ledger.rollout_types import RolloutTarget, RolloutView, TargetState
 from orchestrator.ledger.rollouts import Rollouts
@@ -31,6 +32,8 @@ from orchestrator.ledger.types import Run
 
 BAD: tuple[TargetState, ...] = ("failed", "different")
 EVERY_SECONDS = 1.0
+PATIENCE = 30.0
+"""Seconds in which a watched ledger may be gone."""
 
 
 class Looker:
@@ -68,12 +71,20 @@ class Looker:
         return through(count) / seconds if seconds >= 1 else 0.0
 
     def pictures(self) -> Iterator[Picture]:
-        """How it is, about every second, until nothing drives it any more."""
+        """How it is, about every second, until nothing drives it any more. A ledger that does not
+        answer is asked again for a while; then raises LedgerError."""
+        heard = time.monotonic()
         while True:
-            picture = self.picture()
-            yield picture
-            if picture.view.status != "running":
-                return
+            try:
+                picture = self.picture()
+            except LedgerError:
+                if time.monotonic() - heard > PATIENCE:
+                    raise
+            else:
+                heard = time.monotonic()
+                yield picture
+                if picture.view.status != "running":
+                    return
             time.sleep(EVERY_SECONDS)
 
 
