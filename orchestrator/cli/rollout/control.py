@@ -28,6 +28,7 @@ from orchestrator.cli.rollout.picture import (
 from orchestrator.cli.rollout.telling import observe_rollout
 from orchestrator.cli.rollout.watching import BAD
 from orchestrator.cli.summary import failures, print_causes
+from orchestrator.errors import UsageError
 from orchestrator.execution.project import Project
 from orchestrator.execution.rollout.controller import Controller
 from orchestrator.execution.rollout.types import CheckResult, Ended, Mismatch, RolloutObserver
@@ -100,7 +101,14 @@ def control(
         stack.enter_context(
             interruptible(lambda signal: controller.stop(signal.name), controller.cancel)
         )
-        ended = controller.run()
+        try:
+            ended = controller.run()
+        except UsageError:
+            name = view.row.id
+            listener.warning(
+                f"nothing was run; `orchestrator rollout abort {name}` gives it up for a new one"
+            )
+            raise
         code = _code(ended, retry=retry)
         result = _RESULTS[ended.status]
         recorder.end(

@@ -164,6 +164,25 @@ def test_a_pause_of_the_plan_is_no_failure(tmp_path: Path, pg_database: Database
     assert [line.split()[3] for line in listed.out.splitlines()[1:]] == ["done", "aborted"]
 
 
+def test_edited_revisions_are_no_part_of_the_plan(
+    tmp_path: Path, pg_database: DatabaseFactory
+) -> None:
+    rules = "{waves: [{name: canary, count: 1, pause: true}]}"
+    fleet = Fleet.make(tmp_path, [pg_database()], 3, rules)
+    name = rollout_of(fleet.project.run(*START))
+    file = fleet.project.root / "migrations/versions/shop/r2.py"
+    text = file.read_text()
+    file.write_text(text.replace("price", "cost"))
+    refused = fleet.project.run("rollout", "resume", "--yes")
+    assert refused.code == 2, refused.all
+    assert "the revision file is not the one that was planned" in refused.err
+    assert f"`orchestrator rollout abort {name}` gives it up for a new one" in refused.err
+    assert fleet.view.status == "paused"
+    file.write_text(text)
+    assert fleet.project.run("rollout", "resume", "--yes").code == 0
+    assert list(fleet.applied()) == [1]
+
+
 def test_retry_runs_the_failed_ones_alone(tmp_path: Path, any_database: DatabaseFactory) -> None:
     fleet = Fleet.make(tmp_path, [any_database()], 6, "{max_failures: 2, waves: []}")
     project = fleet.project
