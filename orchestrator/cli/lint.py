@@ -9,6 +9,7 @@ from orchestrator.cli.apply import planner, told
 from orchestrator.cli.lint_live import list_live
 from orchestrator.cli.lint_output import (
     github_lines,
+    placed,
     print_report,
     print_rules,
     report_data,
@@ -100,10 +101,10 @@ def command(
     if as_json:
         print_json(report_data(report))
     elif form == "github":
-        for line in github_lines(report):
+        for line in github_lines(placed(report, project.config.root)):
             say(line)
     else:
-        print_report(report)
+        print_report(placed(report, project.config.root))
     failed = bool(report.at_least(fail_on or project.config.lint.fail_on))
     gaps = require_scratch and bool(report.not_checked)
     return int(failed or gaps or (plan is not None and bool(plan.blocked or plan.unknown)))

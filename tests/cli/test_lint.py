@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from sqlalchemy import URL
 
-from tests.cli.small import SmallProject, shown, small_project
+from tests.cli.small import SmallProject, command, environment, shown, small_project
 
 NOWHERE = "postgresql://u@127.0.0.1:1/nothing"
 
@@ -138,6 +139,22 @@ def test_annotations_of_github(project: SmallProject) -> None:
         "outside of the schema change."
     )
     assert second.startswith(f"::warning {where},line=12,title=missing-downgrade::")
+
+
+def test_files_are_called_as_from_the_working_directory(project: SmallProject) -> None:
+    """The project may be a folder of a repository."""
+    project.root.joinpath("inner").mkdir()
+    for where, name in ((project.root.parent, project.root.name), (project.root / "inner", "..")):
+        said = subprocess.run(
+            command("--project", name, "lint", "--revision", "a1"),
+            cwd=where,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        file = f"{name}/" if name != ".." else f"{project.root}/"
+        assert said.stdout.startswith(f"{file}migrations/versions/audit/a1.py:12: warning"), said
 
 
 def test_rules_are_listed(project: SmallProject) -> None:
