@@ -17,16 +17,17 @@ from pathlib import Path
 import click
 
 import orchestrator
-from benchmarks.cases import CASES, SIMULATED
+from benchmarks.cases import CASES, DRIFT, SIMULATED
+from benchmarks.drift import run_drift
 from benchmarks.measure import BenchmarkFailed
 from benchmarks.rounds import run_case
 from benchmarks.simulated import run_simulated
-from benchmarks.table import write_results, write_simulated
+from benchmarks.table import write_drift, write_results, write_simulated
 from servers import DEFAULT_POSTGRES, CannotStart, RunningServer, mysql_family, start
 
 _MEMORY = Path("/dev/shm")
 _PACKAGES = ("alembic", "sqlalchemy", "psycopg2-binary", "pymysql", "django", "django-tenants")
-_NAMES = (*(case.name for case in CASES), SIMULATED.name)
+_NAMES = (*(case.name for case in CASES), SIMULATED.name, *(case.name for case in DRIFT))
 
 
 @dataclass
@@ -99,6 +100,11 @@ def main(
                     _print(write_results(results))
             if SIMULATED.name in wanted:
                 _print(write_simulated(run_simulated(root / "g", rounds=rounds, scale=scale)))
+            for drift in DRIFT:
+                if drift.name in wanted:
+                    server = servers.get(mysql=False)
+                    found = run_drift(drift, server, root / drift.name, rounds=rounds, scale=scale)
+                    _print(write_drift(found))
     except (BenchmarkFailed, CannotStart) as error:
         _say(str(error))
         sys.exit(1)

@@ -181,3 +181,24 @@ class SimulatedCase:
 
 
 SIMULATED: Final = SimulatedCase("g", "planning a simulated fleet", 100_000, 10, 600)
+
+
+@dataclass(frozen=True, slots=True)
+class DriftCase:
+    """Drift among PostgreSQL schemas of so many tables, to be found in so many seconds.
+
+    megabytes: what each of the server's backends may take.
+    """
+
+    name: str
+    title: str
+    targets: int
+    tables: int
+    seconds: float
+    megabytes: float
+
+
+DRIFT: Final = (
+    DriftCase("h", "drift of schemas with two tables", 10_000, 2, 20, 200),
+    DriftCase("i", "drift of schemas with twelve tables", 1_000, 12, 10, 200),
+)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from benchmarks.cases import Goal
 from benchmarks.contenders import CLIENTS, ORCHESTRATOR, Contender
+from benchmarks.drift import Drifted
 from benchmarks.rounds import Results
 from benchmarks.simulated import Simulated
 
@@ -44,6 +45,19 @@ def write_simulated(result: Simulated) -> str:
         f"### ({goal.name}) {goal.title}: {result.size:,} targets\n\n"
         f"- {seconds}{_word(result.seconds < goal.seconds)}\n"
         f"- {memory}{_word(result.peak / _MB < goal.megabytes)}\n"
+    )
+
+
+def write_drift(result: Drifted) -> str:
+    """The outcome of a look for drift."""
+    goal = result.case
+    seconds = f"under {goal.seconds:g} s: {result.seconds:.2f} s"
+    backend = f"a backend under {goal.megabytes:g} MB: {result.backend / _MB:.0f} MB"
+    return (
+        f"### ({goal.name}) {goal.title}: {result.size:,} targets, {result.flavour}\n\n"
+        f"- {seconds}{_word(result.seconds < goal.seconds)}\n"
+        f"- {backend}{_word(result.backend / _MB < goal.megabytes)}\n"
+        f"- orchestrator itself: {result.peak / _MB:.0f} MB\n"
     )
 
 

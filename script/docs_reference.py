@@ -16,6 +16,9 @@ from pathlib import Path
 import click
 
 from orchestrator import errors
+from orchestrator.checks.lint.catalogue import all_rules
+from orchestrator.checks.lint.registry import Rule
+from orchestrator.checks.lint.squawk_rules import SEVERITIES, TWINS, severity_of
 from orchestrator.cli.main import VERBS, cli
 from orchestrator.cli.options import selects
 from orchestrator.revisions.recording.reasons import REASONS
@@ -23,7 +26,7 @@ from orchestrator.revisions.recording.reasons import REASONS
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = tuple(
     ROOT / "docs" / "reference" / name
-    for name in ("cli.md", "exit-codes-and-errors.md", "recording.md")
+    for name in ("cli.md", "exit-codes-and-errors.md", "recording.md", "lint.md")
 )
 _PART = re.compile(r"(<!-- generated: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _KINDS = {"text": "TEXT", "integer": "N", "directory": "DIR", "file": "FILE"}
@@ -173,12 +176,51 @@ def reasons() -> str:
     )
 
 
+def lint_rules() -> str:
+    """Every rule of lint, as its file says it."""
+    return "\n".join(line for rule in all_rules().values() for line in _rule(rule))
+
+
+def _rule(rule: Rule) -> Iterator[str]:
+    needs = [words for need, words in _NEEDS.items() if need in rule.needs]
+    on = "" if len(rule.families) > 1 else f" {_FAMILIES[min(rule.families)]} only."
+    yield f"### {rule.name}\n"
+    yield f"Severity `{rule.severity}`.{on}{''.join(f' Needs {words}.' for words in needs)}\n"
+    for paragraph in rule.why.split("\n\n"):
+        yield f"{' '.join(paragraph.split())}\n"
+
+
+_FAMILIES = {"postgresql": "PostgreSQL", "mysql": "MySQL and MariaDB"}
+_NEEDS = {
+    "run": "a scratch database",
+    "walk": "a scratch database",
+    "undone": "a downgrade that was tried there",
+    "answers": "a scratch server of the same maker",
+}
+
+
+def squawk_rules() -> str:
+    """What becomes of squawk's rules."""
+    rows = ["| rule of squawk | here |\n|---|---|"]
+    rows += [
+        f"| `{name}` | [{ours}](#{ours}) takes its place; `{severity_of(name)}` where that could "
+        "not be asked |"
+        for name, ours in TWINS.items()
+    ]
+    rows += [
+        f"| `{name}` | `{severity}` |" for name, severity in SEVERITIES.items() if name not in TWINS
+    ]
+    return "\n".join([*rows, "| any other | `warning` |", ""])
+
+
 PARTS: Mapping[str, Callable[[], str]] = {
     "program": program,
     "selection": selection,
     "verbs": verbs,
     "exit-codes": exit_codes,
     "reasons": reasons,
+    "lint-rules": lint_rules,
+    "squawk-rules": squawk_rules,
 }
 
 if __name__ == "__main__":

@@ -37,6 +37,8 @@ _KINDS: tuple[ItemKind, ...] = (
     "type",
     "sequence",
     "function",
+    "procedure",
+    "event",
 )
 """The order in which they are told."""
 
@@ -49,11 +51,11 @@ def differences(expected: Shape, found: Shape) -> tuple[Difference, ...]:
     What has another name only is missing under the one and extra under the other.
     """
     before, after = _grouped(expected.items), _grouped(found.items)
-    gone = _holders(before) - _holders(after)
-    new = _holders(after) - _holders(before)
+    # Those that only one of the two has.
+    alone = {name for _kind, name in _holders(before) ^ _holders(after)}
     told: list[Difference] = []
     for key in {**before, **after}:
-        if key[1] in gone or key[1] in new:
+        if key[1] in alone:
             continue  # Said of what it stands in.
         told += _compared(key, before.get(key, ()), after.get(key, ()))
     return tuple(sorted(told, key=_order))
@@ -68,8 +70,8 @@ def _grouped(items: Iterable[Item]) -> dict[_Key, tuple[Item, ...]]:
     return grouped
 
 
-def _holders(items: Iterable[_Key]) -> set[str]:
-    return {name for kind, _table, name in items if kind in _HOLDERS}
+def _holders(items: Iterable[_Key]) -> set[tuple[str, str]]:
+    return {(kind, name) for kind, _table, name in items if kind in _HOLDERS}
 
 
 def _compared(
@@ -128,7 +130,7 @@ def words(difference: Difference) -> str:
 
 def _change(fact: str, expected: str, found: str) -> str:
     """What became of one fact."""
-    if {expected, found} == {"yes", "no"}:
+    if {expected, found} <= {"yes", "no", ""} and "yes" in (expected, found):
         is_now, should = ("", "not ") if found == "yes" else ("not ", "")
         return f"is {is_now}{fact}, expected {should}{fact}"
     if not found:

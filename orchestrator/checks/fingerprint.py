@@ -20,7 +20,7 @@ from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from orchestrator.checks import shapes_mysql, shapes_postgresql
-from orchestrator.checks.places import Place, Reader, Told, Whole
+from orchestrator.checks.places import Place, Reader, Told, Torn, Whole
 from orchestrator.checks.scope import shape_of
 from orchestrator.checks.types import Fingerprints, Scope, Shape
 from orchestrator.errors import DatabaseError, Problem
@@ -284,7 +284,7 @@ class _Server:
             if error.connection_invalidated:
                 raise
             problem = failed_state(error).detail
-        except UnicodeError as error:
+        except (UnicodeError, Torn) as error:
             problem = str(error)
         held.connection.rollback()
         half = len(places) // 2

@@ -65,6 +65,14 @@ class Whole:
 COLUMN_ORDER = "column order"
 """The fact of a table that names its columns in order: a JSON list of names."""
 
+PARENT = "partition of"
+"""The fact of a table that is a partition and an object of its own: the table that it is part of,
+quoted where SQL needs it."""
+
+
+class Torn(Exception):
+    """Something was dropped while it was read: the text tells what never was."""
+
 
 class Reader(Protocol):
     """A module that reads one family's catalogue."""
@@ -94,4 +102,4 @@ class Reader(Protocol):
         """
 
     def whole_of(self, raw: str) -> Whole:
-        """The items in a text of `read_batch`. No I/O."""
+        """The items in a text of `read_batch`. No I/O. Raises Torn: the place is asked again."""

@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from orchestrator.checks.places import COLUMN_ORDER, Whole
+from orchestrator.checks.places import COLUMN_ORDER, PARENT, Torn, Whole
 from orchestrator.checks.types import Item, ItemKind
 
 Row = Sequence[Any]
@@ -30,6 +30,8 @@ _IMPLIED = ("unique", "method", "comment")
 _SAID = (*_IMPLIED, "columns", "include", "where")
 _COMMANDS = {"r": "select", "a": "insert", "w": "update", "d": "delete"}
 _PERSISTENCE = {"u": "yes"}
+_WHILE = "something was dropped while it was read"
+_DROPPED = re.compile(r"'\d+'::reg|^\?\?\?")
 # Those that another type's default operator class serves (PostgreSQL manual, "Operator Classes and
 # Operator Families": a type that is binary-coercible to the class's).
 _SERVES = {
@@ -116,7 +118,7 @@ class _Schema:
                 **more.get(at, {}),
             }
             if kind in ("v", "m"):
-                facts["definition"] = views[self._name(name)]
+                facts["definition"] = _there(views.get(self._name(name)))
                 for number, column in self._columns[at - 1].items():
                     words = self._comments.get((at, number))
                     facts[f"comment of column {column[2]}"] = words
@@ -140,7 +142,7 @@ class _Schema:
         for at, parent, bound in self._of("parents"):
             mine = facts.setdefault(int(at), {})
             if bound is not None:
-                mine["partition of"] = f"{parent} {bound}"
+                mine |= {PARENT: parent, "partition bound": bound}
             else:
                 mine["inherits"] = ", ".join(sorted([parent, *_split(mine.get("inherits"))]))
         for at, server, options in self._of("foreign"):
@@ -167,16 +169,16 @@ class _Schema:
         _at, _number, name, kind, required, default, identity, generated, collation = row
         unproven = (at, number) in self._unproven
         facts: Facts = {
-            "type": kind,
+            "type": _there(kind),
             "nullable": ("no, not valid" if unproven else "no") if required == "true" else "yes",
             "identity": {"a": "always", "d": "by default"}.get(identity),
             "collation": collation,
             "comment": self._comments.get((at, number)),
         }
         if generated:
-            facts["generated"] = f"{default} {'stored' if generated == 's' else 'virtual'}"
+            facts["generated"] = f"{_there(default)} {'stored' if generated == 's' else 'virtual'}"
         else:
-            facts["default"] = default
+            facts["default"] = _there(default) if default is not None else None
         return self._item("column", self._relations[at - 1], name, facts)
 
     def _constraint(self, row: Row, index: Row | None) -> Item:
@@ -190,6 +192,8 @@ class _Schema:
         }
         if kind == "f":
             update, delete, match = actions
+            if other.isdigit():
+                raise Torn(_WHILE)
             set_columns = [_written(one) for one in json.loads(only or "[]")]
             deleted = _ACTIONS[delete]
             facts |= {
@@ -201,7 +205,7 @@ class _Schema:
                 "period": "yes" if "period" in flags.split() else None,
             }
         elif kind in ("c", "x"):
-            facts["definition"] = definition
+            facts["definition"] = _there(definition)
         elif kind in ("p", "u") and "period" in flags.split():
             facts["without overlaps"] = "yes"
         if index is not None:
@@ -234,7 +238,7 @@ class _Schema:
         listed = []
         for place, number in enumerate(numbers):
             column = self._columns[int(at) - 1][number] if number > 0 else None
-            words = [_written(column[2]) if column else next(written)]
+            words = [_written(column[2]) if column else _there(next(written))]
             if place < int(counted):
                 words += _collation(collated[place], column)
                 words += _operator_class(named[place], column)
@@ -249,7 +253,7 @@ class _Schema:
             "nulls": "not distinct" if "nnd" in flags.split() else None,
             "valid": "no" if "invalid" in flags.split() else None,
             "replica identity": "yes" if "replident" in flags.split() else None,
-            "where": predicate,
+            "where": _there(predicate) if "partial" in flags.split() else None,
             "options": _options(storage),
             "comment": comment,
         }
@@ -272,7 +276,7 @@ class _Schema:
 
     def _trigger(self, row: Row) -> Item:
         at, name, definition, enabled, comment = row
-        facts: Facts = {"definition": _enabled(definition, enabled), "comment": comment}
+        facts: Facts = {"definition": _enabled(_there(definition), enabled), "comment": comment}
         return self._item("trigger", self._relations[int(at) - 1], name, facts)
 
     def _type(self, row: Row) -> Item:
@@ -297,7 +301,7 @@ class _Schema:
     def _function(self, row: Row) -> Item:
         name, identity, kind, arguments, result, language, body, binary, flags, settings = row[:10]
         facts: Facts = {
-            "kind": {"p": "procedure", "a": "aggregate", "w": "window"}.get(kind, "function"),
+            "kind": {"a": "aggregate", "w": "window"}.get(kind),
             "arguments": arguments,
             "returns": result,
             "language": language,
@@ -307,7 +311,16 @@ class _Schema:
             "settings": _options(settings),
             "comment": row[10],
         }
-        return self._item("function", "", f"{name}({identity})", facts)
+        what: ItemKind = "procedure" if kind == "p" else "function"
+        return self._item(what, "", f"{name}({identity})", facts)
+
+
+def _there(told: str | None) -> str:
+    """What was told of a thing that is there. Raises Torn for what PostgreSQL tells of one that has
+    been dropped: nothing, its number, or question marks (ruleutils.c, regproc.c, format_type.c)."""
+    if told is None or _DROPPED.search(told):
+        raise Torn(_WHILE)
+    return told
 
 
 def _written(name: str) -> str:

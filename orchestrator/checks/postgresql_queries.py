@@ -24,7 +24,9 @@ WITH spaces AS MATERIALIZED (
   SELECT b.place, n.oid, has_schema_privilege(n.oid, 'USAGE') AS usable
   FROM unnest(CAST(:names AS text[])) WITH ORDINALITY AS b (name, place)
   JOIN pg_catalog.pg_namespace n ON n.nspname = b.name)
-SELECT s.place, s.usable, c.told, c.relations, c.views, c.sequences, c.composites, t.types,
+SELECT s.place, s.usable, s.oid IN (SELECT o.oprnamespace FROM pg_catalog.pg_operator o)
+         AS operators,
+       c.told, c.relations, c.views, c.sequences, c.composites, t.types,
        f.functions
 FROM spaces s
 LEFT JOIN (
@@ -59,8 +61,9 @@ LEFT JOIN (
       WHERE d.classid = 'pg_catalog.pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'i')
   GROUP BY p.pronamespace) f ON f.pronamespace = s.oid
 """
-"""Of each schema in :names that is there: whether it may be used, its relations as rows, and the
-object ids of what stands in it, each as the text of an array, sorted by name."""
+"""Of each schema in :names that is there: whether it may be used, whether it has operators, its
+relations as rows, and the object ids of what stands in it, each as the text of an array, sorted by
+name."""
 
 # Objects of users have ids from here on (FirstNormalObjectId in access/transam.h).
 USERS = 16384

@@ -86,6 +86,7 @@ def _indexes(version: int, commented: bool) -> Section:
             " (SELECT m.amname::text FROM pg_catalog.pg_am m WHERE m.oid = c.relam) END",
             "concat_ws(' ', CASE WHEN i.indisunique THEN 'unique' END,"
             " CASE WHEN NOT i.indisvalid THEN 'invalid' END,"
+            " CASE WHEN i.indpred IS NOT NULL THEN 'partial' END,"
             " CASE WHEN i.indisreplident THEN 'replident' END"
             + (", CASE WHEN i.indnullsnotdistinct THEN 'nnd' END)" if version >= 15 else ")"),
             "i.indnkeyatts::text",

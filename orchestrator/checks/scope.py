@@ -3,19 +3,19 @@
 Enters: a Whole and a Scope.  Leaves: a Shape.  No I/O.
 
 Hidden tables take all that stands in them along: columns, indexes, constraints, triggers, and the
-sequences that their columns own; and the enums and domains that columns of hidden tables use and no
-other table's do.
+sequences that their columns own; their partitions; and the enums and domains that columns of hidden
+tables use and no other table's do.
 
 An ignore glob (as in a shell; `*` matches dots too, and case counts) is held against
 
-- a table, view, sequence, enum, domain, type or function: `name` and `schema.name`;
+- a table, view, sequence, enum, domain, type, function or event: `name` and `schema.name`;
 - what stands in a table: `table.name` and `schema.table.name`, and but for columns `name` and
   `schema.name` as well;
-- a function: the same with its arguments, `name(integer, text)`, and without.
+- a function or procedure: the same with its arguments, `name(integer, text)`, and without.
 
 The schema of a tenant has no name here, since equal schemas have equal shapes: write `*.` for it.
 The default schema of a target without one of its own has (`public.spatial_ref_sys`). What is
-ignored takes along what stands in it.
+ignored takes along what stands in it, and its partitions.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from dataclasses import replace
 from fnmatch import translate
 from functools import lru_cache
 
-from orchestrator.checks.places import COLUMN_ORDER, Whole
+from orchestrator.checks.places import COLUMN_ORDER, PARENT, Whole
 from orchestrator.checks.types import Item, Scope, Shape
 
 _HOLDERS = ("table", "view", "materialized view")
@@ -36,12 +36,14 @@ _USED = ("enum", "domain")
 
 def shape_of(whole: Whole, scope: Scope) -> Shape:
     """The shape of what counts."""
-    hidden = set(_hidden(whole, scope))
+    hidden = _with_partitions(_hidden(whole, scope), whole.items)
     ignored = _ignored(scope.ignore, whole.home)
     shown = [one for one in whole.items if not _stands_in(one, hidden)]
     unused = _only_used_by(hidden, whole.items)
     shown = [one for one in shown if not (one.kind in _USED and one.name in unused)]
-    tables = {one.name for one in shown if one.kind in _HOLDERS and ignored(one)}
+    tables = _with_partitions(
+        (one.name for one in shown if one.kind in _HOLDERS and ignored(one)), shown
+    )
     counted = [one for one in shown if not _stands_in(one, tables) and not ignored(one)]
     return Shape(tuple(sorted(_in_order(counted, keep=scope.column_order))))
 
@@ -63,6 +65,25 @@ def _hidden(whole: Whole, scope: Scope) -> Iterator[str]:
                 yield one.name
 
 
+def _with_partitions(tables: Iterable[str], items: Iterable[Item]) -> set[str]:
+    parents = {
+        one.name: _unquoted(dict(one.facts)[PARENT])
+        for one in items
+        if one.kind == "table" and PARENT in dict(one.facts)
+    }
+    taken = set(tables)
+    while more := {name for name, parent in parents.items() if parent in taken} - taken:
+        taken |= more
+    return taken
+
+
+def _unquoted(name: str) -> str:
+    """A name as it is, out of one that is quoted where SQL needs it."""
+    if name.startswith('"') and name.endswith('"'):
+        return name[1:-1].replace('""', '"')
+    return name
+
+
 def _stands_in(one: Item, tables: set[str]) -> bool:
     return (one.name if one.kind in _HOLDERS else one.table) in tables
 
@@ -79,10 +100,7 @@ def _only_used_by(hidden: set[str], items: Iterable[Item]) -> set[str]:
 
 def _type_name(column: Item) -> str:
     """The name of a column's type: of its elements when it is an array."""
-    written = dict(column.facts).get("type", "").removesuffix("[]")
-    if written.startswith('"') and written.endswith('"'):
-        return written[1:-1].replace('""', '"')
-    return written
+    return _unquoted(dict(column.facts).get("type", "").removesuffix("[]"))
 
 
 def _in_order(items: Iterable[Item], *, keep: bool) -> Iterator[Item]:
@@ -116,7 +134,7 @@ def _matcher(globs: tuple[str, ...]) -> re.Pattern[str] | None:
 def _names(one: Item, home: str) -> Iterator[str]:
     """All names that an item answers to."""
     names = [one.name]
-    if one.kind == "function":
+    if one.kind in ("function", "procedure"):
         names.append(one.name.partition("(")[0])
     if one.table:
         inside = [f"{one.table}.{name}" for name in names]

@@ -35,6 +35,8 @@ _LOCK_SECONDS = 1
 
 _LOCKED = 1205  # MariaDB error codes: ER_LOCK_WAIT_TIMEOUT; information_schema makes it a warning.
 
+_CHECKS_SINCE = (8, 0, 16)  # MySQL 8.0 manual, 13.1.20.6 "CHECK Constraints".
+
 Row = list[Any]
 
 
@@ -161,8 +163,10 @@ _PARAMETERS = _Query(
 
 
 def prepare(connection: Connection) -> None:
-    """Wait for no lock for long."""
-    connection.exec_driver_sql(f"SET SESSION lock_wait_timeout = {_LOCK_SECONDS}")
+    """Wait for no lock for long, and have names quoted as the reader expects."""
+    connection.exec_driver_sql(
+        f"SET SESSION lock_wait_timeout = {_LOCK_SECONDS}, sql_mode = '', sql_quote_show_create = 1"
+    )
 
 
 def read_batch(connection: Connection, places: Sequence[Place]) -> Iterator[Told]:
@@ -187,6 +191,7 @@ class _Catalogue:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._mariadb = bool(getattr(connection.dialect, "is_mariadb", False))
+        self._version = connection.dialect.server_version_info or ()
         # MySQL 8.4 manual, 11.2.3 "Identifier Case Sensitivity".
         folds = connection.exec_driver_sql("SELECT @@lower_case_table_names").scalar_one()
         self._folds = int(folds) != 0
@@ -217,7 +222,8 @@ class _Catalogue:
 
         ask(_TABLES, found.values())
         for query in (*_BOTH, *(_MARIADB if self._mariadb else _MYSQL)):
-            ask(query, found.values())
+            if query.name != "checks" or self._mariadb or self._version >= _CHECKS_SINCE:
+                ask(query, found.values())
         ask(_VIEWS, [one for one in found.values() if one.of_type("VIEW")])
         ask(_PARTITIONS, [one for one in found.values() if one.partitioned])
         ask(_PARAMETERS, [one for one in found.values() if one.sections.get("routines")])
@@ -234,7 +240,9 @@ class _Catalogue:
             alone = [f"({asked} WHERE {query.schema} = {mark}{also})" for mark in marks]
             statement = " UNION ALL ".join(alone)
         else:
-            statement = f"{asked} WHERE {query.schema} IN ({', '.join(marks)}){also}"
+            # MariaDB takes names that differ in upper and lower case for one, and looks only that
+            # one up, unless the list holds something else as well.
+            statement = f"{asked} WHERE {query.schema} IN ('', {', '.join(marks)}){also}"
         given = {f"name{number}": name for number, name in enumerate(names)}
         rows = [list(row) for row in self._connection.execute(text(statement), given)]
         if self._mariadb:

@@ -55,6 +55,7 @@ class _Space:
     prefix: str = ""
     optional: bool = False
     there: bool = False
+    operators: bool = False
     problem: str = ""
     parts: dict[str, str] = field(default_factory=dict)
     lists: dict[str, str] = field(default_factory=dict)
@@ -66,8 +67,13 @@ class _Space:
 
     @property
     def path(self) -> str:
-        """A search_path in which all of the schema's own objects come first."""
-        return f"{_quoted(self.name)}, pg_catalog, pg_temp"
+        """A search_path in which all of the schema's own objects come first.
+
+        Not where it has operators: pg_get_viewdef and pg_get_ruledef run queries (ruleutils.c)
+        whose `=` would be looked up among them.
+        """
+        own = _quoted(self.name)
+        return f"{own}, pg_temp" if self.operators else f"{own}, pg_catalog, pg_temp"
 
 
 def prepare(connection: Connection) -> None:
@@ -82,6 +88,7 @@ def read_batch(connection: Connection, places: Sequence[Place]) -> Iterator[Told
     )
     home = _home(connection) if any(place.container is None for place in places) else None
     spaces = [space for place in places for space in _spaces(place, home)]
+    _leave(connection)
     _read_contents(connection, spaces)
     found: dict[int, list[_Space]] = {place.index: [] for place in places}
     for space in spaces:
@@ -130,6 +137,7 @@ def _read_contents(connection: Connection, spaces: Sequence[_Space]) -> None:
     for row in rows.mappings():
         space = spaces[row["place"] - 1]
         space.there = True
+        space.operators = row["operators"]
         if not row["usable"]:
             space.problem = f"no USAGE on schema {space.name}"
         if row["told"]:
@@ -160,13 +168,20 @@ def _read_section(connection: Connection, section: Section, spaces: Sequence[_Sp
             "paths": [space.path for space in asked],
             "oids": [space.lists[section.over] for space in asked],
         },
-    )
+    ).all()
+    _leave(connection)
     for number, here, told in rows:
         space = asked[number]
         if here != space.name:
             space.problem = f"the schema {space.name} cannot be put into a search_path"
         elif told:
             space.parts[section.name] = _without_name(section.name, told, space.name)
+
+
+def _leave(connection: Connection) -> None:
+    """Have names in the next statement mean the server's own, not what a schema calls `text` or
+    `unnest`, which would run with the rights of whoever asks."""
+    connection.execute(text("SELECT pg_catalog.set_config('search_path', 'pg_catalog', true)"))
 
 
 def _told(place: Place, spaces: Sequence[_Space], home: str) -> Told:

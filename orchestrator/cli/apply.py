@@ -16,6 +16,7 @@ from orchestrator.cli.output import note, plural, print_json, revisions, say
 from orchestrator.cli.progress import Observer, observe
 from orchestrator.cli.summary import LARGE, outcome_data, print_outcomes
 from orchestrator.cli.targets import describe
+from orchestrator.errors import Problem, UsageError
 from orchestrator.execution.planner import Planner, Request
 from orchestrator.execution.project import Project
 from orchestrator.execution.run import Runner
@@ -27,6 +28,7 @@ from orchestrator.revisions.recordings import Listener, Wanted
 
 if TYPE_CHECKING:
     from orchestrator.cli.recorder import Recorder
+    from orchestrator.cli.verified import Verified
     from orchestrator.ledger.types import RunResult
 
 log_format = click.option(
@@ -37,6 +39,11 @@ log_format = click.option(
     help="How progress is told on stderr; json: one event a line.",
 )
 dry_run = click.option("--dry-run", is_flag=True, help="Show the steps, and run nothing.")
+verify = click.option(
+    "--verify",
+    is_flag=True,
+    help="Compare schemas before and after: targets that were equal must be equal again.",
+)
 
 
 def told(log_format: str = "text") -> Listener:
@@ -55,6 +62,17 @@ def _event(event: str, **fields: object) -> None:
 
 def _recording(wanted: Wanted, steps: int) -> None:
     note(f"bind {wanted.bind}: recording {plural(steps, 'revision')} for {wanted.flavour}")
+
+
+def refuse_verify(*, verify: bool, sql: bool) -> None:
+    """Raise UsageError where there is nothing to verify."""
+    if verify and sql:
+        raise UsageError(
+            Problem(
+                "--verify compares what a run has done, and --sql runs nothing",
+                todo="Leave one of them out.",
+            )
+        )
 
 
 def planner(project: Project, request: Request) -> Planner:
@@ -194,11 +212,12 @@ def run(
     as_json: bool,
     purge: bool = False,
     digest: str = "",
+    verify: bool = False,
 ) -> int:
     """Apply plans, each when its turn comes, print the outcomes, and give the exit code.
 
-    digest: of the plan file that is run. The run is written into the ledger; raises LedgerError
-    where that cannot be, before anything is touched.
+    digest: of the plan file that is run. verify: whether schemas are compared. The run is written
+    into the ledger; raises LedgerError where that cannot be, before anything is touched.
     """
     # Only verbs that change databases pay for the ledger and its database's dialect.
     from orchestrator.cli.recorder import open_ledger, recorded
@@ -208,6 +227,7 @@ def run(
     plans = _first_made(plans)
     with ExitStack() as stack:
         observer = stack.enter_context(observe(log_format))
+        verified = _verified(project, observer) if verify else None
         recorder = stack.enter_context(recorded(project.config, ledger, verb, warn, digest))
         if log_format == "json":
             _event("run-started", run=recorder.run_id, verb=verb)
@@ -228,31 +248,45 @@ def run(
                 # A step that is to run has had the models imported as it was recorded; where there
                 # is none, a broken app is told all the same.
                 _ = project.models
-            _apply(plan, runner, (heard, observer, recorder), purge=purge)
+            _apply(plan, runner, (heard, observer, recorder, verified), purge=purge)
             if runner.stopping:
                 heard.stopped_after(plan)
                 break
-        code = 130 if interrupted() else heard.exit_code
-        recorder.end(_RESULTS.get(code, "failed"), "\n".join(heard.unreached))
-    return _finish(verb, heard, recorder.run_id, code, as_json=as_json)
+        wrong = [verified.words] if verified and verified.wrong else []
+        code = 130 if interrupted() else heard.exit_code or len(wrong)
+        recorder.end(_RESULTS.get(code, "failed"), "\n".join([*heard.unreached, *wrong]))
+    return _finish(verb, heard, verified, recorder.run_id, code, as_json=as_json)
+
+
+def _verified(project: Project, observer: Observer) -> Verified:
+    # Few runs compare schemas, and what reads them takes a while to import.
+    from orchestrator.cli.verified import Verified
+
+    return Verified(project, observer)
 
 
 def _apply(
     plan: Plan,
     runner: Runner,
-    listeners: tuple[_Heard, Observer, Recorder],
+    listeners: tuple[_Heard, Observer, Recorder, Verified | None],
     *,
     purge: bool,
 ) -> None:
     """Apply one plan, and tell everybody."""
-    heard, observer, recorder = listeners
+    heard, observer, recorder, verified = listeners
     heard.planned(plan)
+    if verified is not None:
+        verified.planned(plan)
     observer.planned(tuple(plan.targets))
     recorder.planned(plan)
     for outcome in runner.run(plan, purge=purge):
         observer.ended(outcome)
         recorder.ended(outcome)
         heard.outcomes.append(outcome)
+        if verified is not None:
+            verified.ended(outcome)
+    if verified is not None:
+        verified.catch_up()
 
 
 _RESULTS: Mapping[int, RunResult] = {0: "done", 130: "interrupted"}
@@ -266,11 +300,21 @@ def _first_made(plans: Iterable[Plan]) -> Iterator[Plan]:
     return chain(first, rest)
 
 
-def _finish(verb: str, heard: _Heard, run_id: str, code: int, *, as_json: bool) -> int:
+def _finish(
+    verb: str, heard: _Heard, verified: Verified | None, run_id: str, code: int, *, as_json: bool
+) -> int:
     if as_json:
-        print_json([outcome_data(outcome, run_id) for outcome in heard.outcomes])
+        print_json(
+            [
+                outcome_data(one, run_id)
+                | ({} if verified is None else {"mismatches": verified.of(one)})
+                for one in heard.outcomes
+            ]
+        )
     else:
         print_outcomes(verb, heard.outcomes)
+        if verified is not None:
+            verified.print()
         say(f"run {run_id}")
     for words in heard.unreached:
         note(words)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from orchestrator.cli.apply import planner, run, show, told
+from orchestrator.cli.apply import planner, refuse_verify, run, show, told, verify
 from orchestrator.cli.asking import agreed
 from orchestrator.cli.bundle import sql
 from orchestrator.cli.changing import Asked, changes
@@ -27,14 +27,16 @@ from orchestrator.execution.project import Project
     help="Destination: a revision, -N or base.",
 )
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@verify
 @changes
-def command(project: Project, asked: Asked, to: tuple[str, ...], yes: bool) -> int:
+def command(project: Project, asked: Asked, to: tuple[str, ...], yes: bool, verify: bool) -> int:
     """Take the selected targets back to a revision.
 
     It asks first, because downgrades lose data. With --sql nothing is run: the SQL of one target is
     printed, for which --from must say where it stands, or a bundle for a DBA is written to -o DIR.
     """
     must_select(asked.selection, "downgrade")
+    refuse_verify(verify=verify, sql=asked.sql)
     if asked.sql:
         return sql(project, asked, "downgrade", to)
     request = Request(
@@ -58,4 +60,11 @@ def command(project: Project, asked: Asked, to: tuple[str, ...], yes: bool) -> i
         if not agreed(what, "Pass --yes to do it, or --dry-run to see the steps."):
             note("nothing was done")
             return 1
-    return run(project, "downgrade", [plan], log_format=asked.log_format, as_json=asked.as_json)
+    return run(
+        project,
+        "downgrade",
+        [plan],
+        log_format=asked.log_format,
+        as_json=asked.as_json,
+        verify=verify,
+    )

@@ -25,6 +25,7 @@ _NAMES = 5
 """So many targets of a group are named."""
 _LINES = 20
 """So many differences of a group are told."""
+_UNNAMED = (" key", " constraint")
 _FINGERPRINT = 8
 """So many characters of a fingerprint tell it from the others of a fleet."""
 
@@ -147,6 +148,8 @@ def _headline(judged: Judged) -> str:
 def _lines(judged: Judged) -> Iterator[str]:
     """What differs; what the models say of the same thing is not said again."""
     told = {(one.table, one.name) for one in judged.differences}
+    # Models may leave a constraint's name to the server.
+    told |= {(one.table, "") for one in judged.differences if one.kind.endswith(_UNNAMED)}
     lines = [words(one) for one in judged.differences]
     lines += [
         f"to be as the models say: {one.words}"
@@ -174,7 +177,7 @@ def _aside_words(aside: Aside) -> str:
         "half-applied": f"{is_} half-way through a step",
         "moved": "moved to another state meanwhile: look again",
     }[aside.kind]
-    detail = f": {aside.detail}" if aside.detail else ""
+    detail = f": {aside.detail}" if aside.detail and aside.kind != "missing" else ""
     return f"{aside.bind.name}: {plural(count, 'target')} {said}{detail}: {_names(aside.targets)}"
 
 
@@ -195,7 +198,8 @@ def _sum(found: Drift, unknown: int) -> str:
     if drifted:
         ways = sum(one.verdict == "drifted" for one in found.groups)
         in_ways = f", in {ways:,} different ways" if ways > 1 else ""
-        parts.append(f"{drifted:,} of {plural(every, 'target')} differ{in_ways}")
+        differ = "differs" if drifted == 1 else "differ"
+        parts.append(f"{drifted:,} of {plural(every, 'target')} {differ}{in_ways}")
     models = [one for one in found.groups if one.models and one.verdict == "as-revision"]
     if models:
         binds = dict.fromkeys(one.group.bind.name for one in models)
@@ -208,8 +212,8 @@ def _sum(found: Drift, unknown: int) -> str:
         parts.append("models were not compared everywhere")
     if parts:
         return f"drift: {'; '.join(parts)}"
-    whose = "its revision says" if every == 1 else "their revisions say"
-    return f"drift: none; {plural(every, 'target')} as {whose}"
+    as_said = "is as its revision says" if every == 1 else "are as their revisions say"
+    return f"drift: none; {plural(every, 'target')} {as_said}"
 
 
 def _data(found: Drift, unknown: Sequence[UnknownTenants]) -> dict[str, object]:

@@ -9,19 +9,21 @@ from orchestrator.cli.apply import planner, told
 from orchestrator.cli.lint_live import list_live
 from orchestrator.cli.lint_output import (
     github_lines,
+    placed,
     print_report,
     print_rules,
     report_data,
     tell_not_checked,
 )
 from orchestrator.cli.options import as_json, opened, selects
-from orchestrator.cli.output import print_json, say
+from orchestrator.cli.output import note, print_json, say
 from orchestrator.errors import Problem, UsageError
 from orchestrator.execution.lint_choice import Choice, chosen
 from orchestrator.execution.linting import check_settings, lint, lint_plan
 from orchestrator.execution.planner import Request
 from orchestrator.execution.project import Project
 from orchestrator.fleet.targets import Selection, selected_binds
+from orchestrator.planning.plan import Plan
 
 
 @click.command(
@@ -81,7 +83,8 @@ def command(
 
     With --since, --revision or --all-revisions no target is looked at. Revisions are tried on a
     scratch database where one can be made: upgrade, downgrade, upgrade. Exits with 1 when there is
-    a finding from --fail-on on that no comment in the revision allows.
+    a finding from --fail-on on that no comment in the revision allows, and when nobody can tell
+    what a selected target would run.
     """
     choice = Choice(since, revisions, all_revisions)
     if live:
@@ -90,21 +93,21 @@ def command(
     if rules:
         print_rules(project.config.lint, as_json=as_json)
         return 0
-    report = (
-        _of_choice(project, selection, choice)
-        if choice.given
-        else _of_fleet(project, selection, allow_empty=allow_empty)
-    )
+    plan = None if choice.given else _plan(project, selection, allow_empty=allow_empty)
+    report = _of_choice(project, selection, choice) if plan is None else lint_plan(project, plan)
+    if plan is not None:
+        _tell_left_out(plan)
     tell_not_checked(report)
     if as_json:
         print_json(report_data(report))
     elif form == "github":
-        for line in github_lines(report):
+        for line in github_lines(placed(report, project.config.root)):
             say(line)
     else:
-        print_report(report)
-    failed = report.at_least(fail_on or project.config.lint.fail_on)
-    return int(bool(failed) or (require_scratch and bool(report.not_checked)))
+        print_report(placed(report, project.config.root))
+    failed = bool(report.at_least(fail_on or project.config.lint.fail_on))
+    gaps = require_scratch and bool(report.not_checked)
+    return int(failed or gaps or (plan is not None and bool(plan.blocked or plan.unknown)))
 
 
 def _of_choice(project: Project, selection: Selection, choice: Choice) -> LintReport:
@@ -119,6 +122,16 @@ def _of_choice(project: Project, selection: Selection, choice: Choice) -> LintRe
     return lint(project, chosen(project, binds, choice, told()))
 
 
-def _of_fleet(project: Project, selection: Selection, *, allow_empty: bool) -> LintReport:
+def _plan(project: Project, selection: Selection, *, allow_empty: bool) -> Plan:
     request = Request(selection, "upgrade", ("heads",), allow_empty=allow_empty, listener=told())
-    return lint_plan(project, planner(project, request).plan())
+    return planner(project, request).plan()
+
+
+def _tell_left_out(plan: Plan) -> None:
+    """The targets whose next revisions nobody can tell."""
+    for blocked in plan.blocked:
+        note(f"error: target {blocked.target.id}: left out: {blocked.problem.what}")
+    for unknown in plan.unknown:
+        note(f"error: bind {unknown.bind.name}: left out: {unknown.words}")
+    for waiting in plan.waiting:
+        note(f"bind {waiting.bind}: left out: planned after {', '.join(waiting.after)}")

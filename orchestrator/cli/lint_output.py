@@ -6,7 +6,8 @@ Enters: a LintReport.  Leaves: lines: findings on stdout, what was not checked o
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from pathlib import Path
 
 from orchestrator.checks.lint.catalogue import all_rules
 from orchestrator.checks.lint.squawk_rules import PREFIX, SEVERITIES, TWINS, severity_of
@@ -17,6 +18,19 @@ from orchestrator.config import Lint
 
 _LONGEST = 100
 """Characters of a statement that are shown."""
+
+
+def placed(report: LintReport, root: Path) -> LintReport:
+    """The same with files as they are called from the working directory, which editors and GitHub
+    (run at the top of a repository) follow. root: the project's."""
+    here = Path.cwd()
+
+    def called(file: str) -> str:
+        path = root / file
+        return path.relative_to(here).as_posix() if path.is_relative_to(here) else str(path)
+
+    findings = tuple(replace(one, file=called(one.file)) for one in report.findings)
+    return replace(report, findings=findings)
 
 
 def print_report(report: LintReport) -> None:

@@ -41,7 +41,7 @@ VERBS = {
     "locks": "Who holds the locks of targets.",
     "verify": "Did a bundle that was run by hand end where it was meant to?",
     "drift": "Which targets are not what their revision, or the models, say.",
-    "lint": "Live revisions of each bind, and why they are live.",
+    "lint": "What an upgrade would run, and what in it endangers the fleet.",
     "diff": "The SQL of the revisions that a Git branch adds, with what lint says.",
     "check": "Everything that can be wrong before a deploy.",
 }

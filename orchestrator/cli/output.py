@@ -8,9 +8,9 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import IO, TYPE_CHECKING, Any
 
-from orchestrator.config.passwords import keep_secret as keep_secret
-from orchestrator.config.passwords import redact as redact
 from orchestrator.errors import Problem
+from orchestrator.passwords import keep_secret as keep_secret
+from orchestrator.passwords import redact as redact
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

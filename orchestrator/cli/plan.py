@@ -20,6 +20,8 @@ from orchestrator.fleet.targets import Selection
 from orchestrator.planning.destructive import destroys
 from orchestrator.planning.plan import Blocked, Cohort, Plan, PlanStep
 from orchestrator.planning.planfile import plan_document, write_plan
+from orchestrator.planning.statements import states_along
+from orchestrator.revisions.types import Direction
 
 COHORTS_SHOWN = 20
 STEPS_SHOWN = 25
@@ -128,7 +130,7 @@ class Printer:
     def _cohort(self, cohort: Cohort) -> None:
         after = self._after(cohort)
         missing = f", {cohort.missing:,} to be created" if cohort.missing else ""
-        end = cohort.steps[-1].step.revision
+        end = _end(cohort)
         say(
             f"{cohort.bind}{after}, {cohort.flavour}: "
             f"{plural(len(cohort.targets), 'target')}{missing}, {revisions(cohort.state)} -> {end}"
@@ -155,11 +157,11 @@ class Printer:
         width = max(len(one.step.revision) for one in cohort.steps)
         for number, one in enumerate(cohort.steps):
             # What destroys data, or is live, is never left out.
-            marks = _destroyed(cohort, one)
+            marks = destroyed(cohort, one)
             if number < limit or marks or one.live:
                 self._step(one, width, marks)
         hidden = [
-            one for one in cohort.steps[limit:] if not one.live and not _destroyed(cohort, one)
+            one for one in cohort.steps[limit:] if not one.live and not destroyed(cohort, one)
         ]
         if hidden:
             say(f"    ... and {plural(len(hidden), 'step')} more; -v shows them")
@@ -199,7 +201,7 @@ class Printer:
         steps = {(c.bind, one.step.revision): one for c in moving for one in c.steps}
         live = sum(one.live for one in steps.values())
         marked = {
-            (c.bind, one.step.revision) for c in moving for one in c.steps if _destroyed(c, one)
+            (c.bind, one.step.revision) for c in moving for one in c.steps if destroyed(c, one)
         }
         parts = [f"{plural(targets, 'target')} to change", plural(len(steps), "revision")]
         parts += [f"{live:,} live"] if live else []
@@ -209,7 +211,15 @@ class Printer:
         say(f"plan: {', '.join(parts)}; digest {digest}")
 
 
-def _destroyed(cohort: Cohort, one: PlanStep) -> list[str]:
+def _end(cohort: Cohort) -> str:
+    """Where a cohort's path leads."""
+    last = cohort.steps[-1].step
+    if last.direction is Direction.UPGRADE:
+        return last.revision
+    return revisions(states_along(cohort.state, [one.step.changes for one in cohort.steps])[-1])
+
+
+def destroyed(cohort: Cohort, one: PlanStep) -> list[str]:
     """What a step's statements destroy: "drops a table: DROP TABLE users"."""
     return [
         f"{', '.join(found)}: {_line(text)}"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from orchestrator.cli.apply import planner, run, show, told
+from orchestrator.cli.apply import planner, refuse_verify, run, show, told, verify
 from orchestrator.cli.bundle import sql
 from orchestrator.cli.changing import Asked, changes
 from orchestrator.cli.options import must_select
@@ -29,9 +29,15 @@ from orchestrator.execution.project import Project
 )
 @plan_file
 @strict
+@verify
 @changes
 def command(
-    project: Project, asked: Asked, to: tuple[str, ...], plan_file: Path | None, strict: bool
+    project: Project,
+    asked: Asked,
+    to: tuple[str, ...],
+    plan_file: Path | None,
+    strict: bool,
+    verify: bool,
 ) -> int:
     """Take every selected target from where it is to head, bind by bind.
 
@@ -41,10 +47,11 @@ def command(
     are taken, on its targets unless a selection narrows them.
     """
     if plan_file is not None:
-        return _planned(project, asked, to, plan_file, strict=strict)
+        return _planned(project, asked, to, plan_file, strict=strict, verify=verify)
     if strict:
         raise UsageError(Problem("--strict goes with --plan", todo="Name the plan file."))
     must_select(asked.selection, "upgrade")
+    refuse_verify(verify=verify, sql=asked.sql)
     written = to or ("head",)
     if asked.sql:
         return sql(project, asked, "upgrade", written)
@@ -60,12 +67,23 @@ def command(
     if asked.dry_run:
         return show(made.plan(), as_json=asked.as_json)
     return run(
-        project, "upgrade", made.stages(), log_format=asked.log_format, as_json=asked.as_json
+        project,
+        "upgrade",
+        made.stages(),
+        log_format=asked.log_format,
+        as_json=asked.as_json,
+        verify=verify,
     )
 
 
 def _planned(
-    project: Project, asked: Asked, to: tuple[str, ...], plan_file: Path, *, strict: bool
+    project: Project,
+    asked: Asked,
+    to: tuple[str, ...],
+    plan_file: Path,
+    *,
+    strict: bool,
+    verify: bool,
 ) -> int:
     """Take the steps of a plan file."""
     if to or asked.sql or asked.from_ or asked.output or asked.state:
@@ -92,5 +110,6 @@ def _planned(
         log_format=asked.log_format,
         as_json=asked.as_json,
         digest=left.digest,
+        verify=verify,
     )
     return code or int(bool(left.gone))

@@ -95,7 +95,7 @@ def _read(
     heard: Heard,
 ) -> _Found:
     """Read states and fingerprints; what has none is put aside."""
-    heard(f"reading the states of {len(targets):,} targets")
+    heard(f"reading the states of {_many(len(targets), 'target')}")
     fleet = read_fleet(targets)
     faults = _Faults(histories)
     known: list[tuple[Target, State]] = []
@@ -105,7 +105,7 @@ def _read(
             known.append((target, state))
         else:
             asides.put(target, *fault)
-    heard(f"reading the schemas of {len(known):,} targets")
+    heard(f"reading the schemas of {_many(len(known), 'target')}")
     # Each scope once before any server is asked: it may need models, which may be broken.
     scoped = [scopes(target) for target, _state in known]
     prints = read_fingerprints([target for target, _state in known], scopes)
@@ -218,7 +218,8 @@ class _Judge:
         """Groups that should be the same."""
         group = seens[0].group
         at = ", ".join(group.revisions) or "base"
-        self._heard(f"comparing {len(seens):,} different schemas of {group.bind.name} with {at}")
+        count = _many(len(seens), "different schema") if len(seens) > 1 else "the one schema"
+        self._heard(f"comparing {count} of {group.bind.name} with what {at} says")
         try:
             reference = self._references.of(
                 group.bind, group.flavour, group.revisions, {seen.scope for seen in seens}
@@ -308,6 +309,10 @@ def _still(
         left = tuple(target for target in one.group.targets if target.id not in moved)
         if left:
             yield replace(one, group=replace(one.group, targets=left))
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def _reason(error: OrchestratorError) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, redirect_stdout
 from dataclasses import dataclass, field, replace
 from types import FrameType
 from typing import Any, Protocol
@@ -60,8 +60,8 @@ class Looked:
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """What was seen, by revision. flavour: of the scratch server, None when there was none.
-    problem: why some were not seen."""
+    """What was seen, by revision. flavour: the scratch server's (its series), None when there was
+    none. problem: why some were not seen."""
 
     looked: Mapping[str, Looked] = field(default_factory=dict)
     flavour: Flavour | None = None
@@ -82,11 +82,7 @@ def walk(
     statement before it runs. Where no scratch database can be had, the Walk says why. Raises what
     loading the project raises.
     """
-    try:
-        return _Walker(project, bind, without_downgrade, asks).walk(wanted)
-    except (DatabaseError, ConfigError) as error:
-        problem = error.problems[0]
-        return Walk(problem=problem.what, todo=problem.todo)
+    return _Walker(project, bind, without_downgrade, asks).walk(wanted)
 
 
 class _Walker:
@@ -109,29 +105,42 @@ class _Walker:
         self._target: Target | None = None
         self._scope: Scope | None = None
         self._asking: Connection | None = None
+        self._looked: dict[str, Looked] = {}
+        self._flavour: Flavour | None = None
 
     def walk(self, wanted: Collection[str]) -> Walk:
-        with self._stack:
-            self._open()
-            looked: dict[str, Looked] = {}
-            path = self._history.path((), self._history.upgrade("heads"))
-            steps = [step for step in path if step.revision in wanted]
-            flavour = self._flavour()
-            for place, step in enumerate(path):
-                if len(looked) == len(steps):
-                    break
-                if step.revision not in wanted:
-                    continue
-                before = [one.revision for one in path[:place]]
-                failure = self._bring(before[len(self._at) :])
-                if failure is not None:
-                    return Walk(looked, flavour, *_stuck(failure))
-                last = looked.get(before[-1]) if before else None
-                looked[step.revision] = one = self._look(step, last)
-                if one.failed:
-                    words = f"revision {step.revision} does not run on it: {one.failed}"
-                    return Walk(looked, flavour, words, "Correct that revision first.")
-            return Walk(looked, flavour)
+        """Look at each of these, as far as the history can be run."""
+        problem: Problem | None = None
+        try:
+            with self._stack:
+                self._open()
+                problem = self._along(wanted)
+        except (DatabaseError, ConfigError) as error:
+            problem = error.problems[0]
+        if problem is None:
+            return Walk(self._looked, self._flavour)
+        return Walk(self._looked, self._flavour, problem.what, problem.todo)
+
+    def _along(self, wanted: Collection[str]) -> Problem | None:
+        """Gives why it ended before the last of them."""
+        path = self._history.path((), self._history.upgrade("heads"))
+        left = len([step for step in path if step.revision in wanted])
+        for place, step in enumerate(path):
+            if not left:
+                break
+            if step.revision not in wanted:
+                continue
+            left -= 1
+            before = [one.revision for one in path[:place]]
+            failure = self._bring(before[len(self._at) :])
+            if failure is not None:
+                return _stuck(failure)
+            last = self._looked.get(before[-1]) if before else None
+            self._looked[step.revision] = one = self._look(step, last)
+            if one.failed:
+                words = f"revision {step.revision} does not run on scratch: {one.failed}"
+                return Problem(words, todo="Correct that revision first.")
+        return None
 
     def _open(self) -> None:
         """A new scratch database instead of the one there is, at base."""
@@ -140,11 +149,8 @@ class _Walker:
         self._target = self._stack.enter_context(scratch_target(self._project, self._bind))
         if self._scope is None:
             self._scope = scope_of(self._project, column_order=False)(self._target)
-
-    def _flavour(self) -> Flavour:
-        assert self._target is not None
-        with connect(self._target) as connection:
-            return flavour_of(connection)
+            with connect(self._target) as connection:
+                self._flavour = flavour_of(connection).series
 
     def _shape(self) -> Shape:
         assert self._target is not None
@@ -191,7 +197,7 @@ class _Walker:
         self._open()
         failure = self._bring(revisions)
         if failure is not None:  # It ran before.
-            raise DatabaseError(_again(failure))
+            raise DatabaseError(_stuck(failure))
 
     def _run(
         self, revisions: Sequence[str], direction: Direction, capture: _Capture | None = None
@@ -205,7 +211,8 @@ class _Walker:
 
         job = self._project.job(self._target, migrations, destination=revisions[-1])
         try:
-            with connect(self._target) as connection:
+            # What a revision prints is no result of lint's.
+            with redirect_stdout(sys.stderr), connect(self._target) as connection:
                 if capture is not None:
                     event.listen(connection, "before_cursor_execute", capture.hear)
                 run_job(job, connection, trace)
@@ -244,7 +251,9 @@ class _Capture:
         line = self._line()
         if line is None:
             return  # Alembic's own, such as the version table's
-        one = parameters[0] if many and parameters else parameters
+        one = parameters
+        if many and isinstance(parameters, list):  # else SQLAlchemy has put them into one
+            one = parameters[0]
         text = cursor.mogrify(statement, one)
         text = text.decode("utf-8", "surrogateescape") if isinstance(text, bytes) else text
         if not is_read(text):
@@ -272,12 +281,7 @@ def _line(failure: Failure) -> int:
     return int(number) if number.isdigit() else 0
 
 
-def _stuck(failure: Failure) -> tuple[str, str]:
-    problem = _again(failure)
-    return problem.what, problem.todo
-
-
-def _again(failure: Failure) -> Problem:
+def _stuck(failure: Failure) -> Problem:
     return Problem(
         f"the history does not run on an empty scratch database: revision {failure.revision}: "
         f"{failure.message}",

@@ -24,8 +24,10 @@ from orchestrator.checks.lint.types import (
 )
 from orchestrator.config import Flavour
 from orchestrator.errors import ConfigError, Problem
+from orchestrator.execution.asking_mysql import Asker
 from orchestrator.execution.lint_walk import Asks, Looked, Walk, walk
 from orchestrator.execution.project import Project
+from orchestrator.execution.real_tables import real_tables
 from orchestrator.execution.squawk import ask_squawk
 from orchestrator.fleet.types import Target
 from orchestrator.planning.plan import Plan
@@ -52,10 +54,8 @@ class Sources:
     asks: a MySQL or MariaDB server about statements. real_tables: targets about their tables.
     """
 
-    asks: Asks | None = None
-    real_tables: Callable[[Sequence[Target]], Mapping[str, TableFacts]] = field(
-        default=lambda _targets: {}
-    )
+    asks: Asks | None = field(default_factory=Asker)
+    real_tables: Callable[[Sequence[Target]], Mapping[str, TableFacts]] = real_tables
 
 
 def lint_plan(project: Project, plan: Plan, sources: Sources | None = None) -> LintReport:
@@ -183,8 +183,8 @@ def _subject(
     seen = walked.looked.get(step.revision, Looked()) if up else Looked()
     source = read.source(step.file)
     live = bool(recording.live)
-    # Another maker's answers say nothing about this one's server.
-    same = walked.flavour is not None and walked.flavour.name == question.flavour.name
+    # The answers of another maker's server, or of another series, say nothing about this one's.
+    same = walked.flavour == question.flavour.series
     sent = seen.sent if live else tuple(_recorded(recording.segments, seen.sent if same else ()))
     return Subject(
         bind=question.bind,

@@ -88,11 +88,11 @@ class Runner:
         """Apply cohorts none of which depends on another."""
         work: list[Work] = []
         for cohort in cohorts:
-            waited_for = None if goal.verb == "downgrade" else self._failed_before(cohort)
+            waited_for = self._failed_before(cohort, goal)
             if waited_for is not None:
                 for target in cohort.targets:
                     self._waiting[target.id] = waited_for
-                    yield self._heard(_failed(target, _not_started(target, waited_for)))
+                    yield self._heard(_failed(target, _not_started(target, waited_for, goal)))
             elif not cohort.steps and not purge:
                 for target in cohort.targets:
                     yield Outcome(target, "unchanged", cohort.state, cohort.state)
@@ -171,16 +171,25 @@ class Runner:
             self._failed_binds.add(outcome.target.bind.name)
         return outcome
 
-    def _failed_before(self, cohort: Cohort) -> str | None:
-        """A bind that this cohort's depends on, itself or through others, and that failed."""
+    def _failed_before(self, cohort: Cohort, goal: Goal) -> str | None:
+        """A bind that failed, and on which this cohort's depends, itself or through others; or, of
+        what is taken back, one that depends on this cohort's."""
+        if goal.verb != "downgrade":
+            return next(
+                (name for name in self._below(cohort.bind) if name in self._failed_binds), None
+            )
+        return next(
+            (name for name in sorted(self._failed_binds) if cohort.bind in self._below(name)), None
+        )
+
+    def _below(self, bind: str) -> list[str]:
+        """The binds on which one depends, the nearest first."""
         binds = self._project.config.binds
-        known: list[str] = [*binds[cohort.bind].depends_on]
+        known: list[str] = [*binds[bind].depends_on] if bind in binds else []
         for name in known:  # It grows while it is walked.
-            if name in self._failed_binds:
-                return name
             more = binds[name].depends_on if name in binds else ()
             known += [other for other in more if other not in known]
-        return None
+        return known
 
     @property
     def waiting(self) -> Mapping[str, str]:
@@ -218,9 +227,10 @@ def _failed(target: Target, problem: Problem) -> Outcome:
     return Outcome(target, "failed", failure=failure)
 
 
-def _not_started(target: Target, bind: str) -> Problem:
+def _not_started(target: Target, bind: str, goal: Goal) -> Problem:
+    why = "which depends on it" if goal.verb == "downgrade" else "on which it depends"
     return Problem(
-        f"not started: bind {bind}, on which it depends, failed",
+        f"not started: bind {bind}, {why}, failed",
         where=f"target {target.id}",
         todo="Run the command again when that is repaired.",
     )

@@ -313,18 +313,19 @@ class Rollouts:
             try:
                 return self._writing(work)
             except IntegrityError as error:
-                self._refuse_taken(rollout, binds)
+                self.refuse_taken(binds, but=rollout)
                 # Given back since, by a rollout that ended just now.
                 if last:
                     raise unusable(self._ledger.url, error) from error
         raise AssertionError("unreachable")
 
-    def _refuse_taken(self, rollout: str, binds: Collection[str]) -> None:
+    def refuse_taken(self, binds: Collection[str], *, but: str = "") -> None:
+        """Raise UsageError for binds that are in a rollout, `but` this one, that is not over."""
         taken = tables.rollout_binds.c
         query = (
             select(taken.bind, taken.rollout, tables.rollouts.c.status)
             .join(tables.rollouts, tables.rollouts.c.id == taken.rollout)
-            .where(taken.bind.in_(binds), taken.rollout != rollout)
+            .where(taken.bind.in_(binds), taken.rollout != but)
             .order_by(taken.bind)
         )
         with self._reading() as connection:

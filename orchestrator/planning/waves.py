@@ -66,6 +66,20 @@ def split(
     )
 
 
+def backwards(
+    targets: Sequence[Target], waves: Sequence[Wave], waves_of: Mapping[str, int]
+) -> tuple[WavePlan, ...]:
+    """The waves of a revert: those of what is taken back, the last one first, without those that
+    none of these targets was in. waves_of: the place of each target's wave in `waves`, by id."""
+    members: dict[int, list[Target]] = {}
+    for target in _in_order(targets):
+        members.setdefault(waves_of[target.id], []).append(target)
+    return tuple(
+        WavePlan(waves[number], tuple(_spread(members[number])))
+        for number in sorted(members, reverse=True)
+    )
+
+
 def budget(max_failures: str, targets: int) -> int:
     """How many of so many targets may fail before a wave stops: a count as it is, a share ("1%")
     rounded down."""

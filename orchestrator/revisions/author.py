@@ -232,13 +232,19 @@ def describe(diff: Any) -> str:
         return f"{words} of {rest[1]}.{rest[2]}: {_value(rest[-2])} -> {_value(rest[-1])}"
     element = rest[0]
     table = getattr(getattr(element, "table", None), "key", None)
-    name = getattr(element, "name", None) or type(element).__name__
+    name = getattr(element, "name", None) or _columns(element) or type(element).__name__
     return f"{words} {name}" + (f" on {table}" if table else "")
 
 
+def _columns(element: Any) -> str:
+    """The columns of a constraint without a name: "(parent_id)"."""
+    names = [column.name for column in getattr(element, "columns", ())]
+    return f"({', '.join(names)})" if names else ""
+
+
 def subject(diff: Any) -> tuple[Literal["table", "column", "other"], str, str]:
-    """What such a diff is about: the kind of thing, its table and its name; for a table, "" and its
-    name."""
+    """What such a diff is about: the kind of thing, its table and its name ("" for a constraint
+    without one); for a table, "" and its name."""
     if isinstance(diff, list):
         return subject(diff[0])
     kind, *rest = diff
@@ -247,7 +253,7 @@ def subject(diff: Any) -> tuple[Literal["table", "column", "other"], str, str]:
     if kind.startswith("modify_") and len(rest) >= 6:
         return "column", rest[1], rest[2]
     element = rest[0]
-    name = str(getattr(element, "name", None) or type(element).__name__)
+    name = str(getattr(element, "name", None) or "")
     table = getattr(element, "table", None)
     return ("table", "", name) if table is None else ("other", table.name, name)
 

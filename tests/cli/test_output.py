@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import URL
 
+from orchestrator import passwords
 from orchestrator.cli.output import keep_secret, note, plural, print_json, redact, revisions, say
-from orchestrator.config import passwords
 
 WORDS = st.text(st.characters(codec="utf-8"), min_size=6, max_size=30)
 DRIVERS = st.sampled_from(["postgresql+psycopg2", "mysql+pymysql", "postgresql"])

@@ -81,6 +81,21 @@ def test_what_depends_on_a_bind_that_failed_is_not_started(
     assert rows(url, "SELECT to_regclass('l'), to_regnamespace('a')") == [(None, None)]
 
 
+def test_what_others_depend_on_is_not_taken_back_under_them(
+    tmp_path: Path, pg_database: DatabaseFactory
+) -> None:
+    url = pg_database()
+    project = installation(tmp_path, url, "list: [a, b]", CUSTOMERS)
+    assert project.run("upgrade", "--all").code == 0
+    failing = 'op.execute("SELECT 1/0")'
+    project.revision("shop", "s1", 'op.execute("SELECT 1")', down=failing)
+    said = project.run("downgrade", "--all", "--to", "base", "--yes")
+    assert said.code == 1
+    assert "main: not started: bind shop, which depends on it, failed" in said.out
+    assert rows(url, "SELECT version_num FROM alembic_version") == [("m1",)]
+    assert rows(url, "SELECT count(*) FROM last_version") == [(0,)], "nothing depends on last"
+
+
 TENANTS = [f"c{number}" for number in range(20)]
 REVISIONS = [f"r{number}" for number in range(1, 7)]
 

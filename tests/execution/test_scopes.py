@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -29,19 +27,7 @@ for bind, tables in {{{tables}}}.items():
 """
 
 
-@pytest.fixture(autouse=True)
-def _own_apps(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Every project here calls its package `apps`: forget those of other tests, and one's own."""
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    _forget()
-    yield
-    _forget()
-
-
-def _forget() -> None:
-    for name in [name for name in sys.modules if name.partition(".")[0] == "apps"]:
-        del sys.modules[name]
-
+pytestmark = pytest.mark.usefixtures("own_apps")
 
 ALWAYS = LEDGER_TABLES | {"alembic_version", "orchestrator_journal"}
 

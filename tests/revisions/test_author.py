@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.schema import DefaultClause
 
-from orchestrator.revisions.author import describe
+from orchestrator.revisions.author import describe, subject
 from tests.cli.small import SmallProject, environment, rows, shown, small_project
 from tests.conftest import DatabaseFactory
 from tests.databases.dump import dump
@@ -242,13 +242,33 @@ _T = Table("orders", MetaData(), Column("id", Integer, primary_key=True), Column
         ),
         (
             ("add_fk", ForeignKeyConstraint(["note"], ["other.id"], table=_T)),
-            "add fk ForeignKeyConstraint on orders",
+            "add fk (note) on orders",
         ),
         (("add_table_comment", _T, None), "add table comment orders"),
     ],
 )
 def test_changes_in_words(diff: object, words: str) -> None:
     assert describe(diff) == words
+
+
+@pytest.mark.parametrize(
+    ("diff", "expected"),
+    [
+        (("add_table", _T), ("table", "", "orders")),
+        (("remove_column", None, "orders", Column("x", Integer)), ("column", "orders", "x")),
+        (
+            [("modify_nullable", None, "orders", "note", {}, True, False)],
+            ("column", "orders", "note"),
+        ),
+        (("remove_index", Index("ix", _T.c.note)), ("other", "orders", "ix")),
+        (
+            ("add_fk", ForeignKeyConstraint(["note"], ["other.id"], table=_T)),
+            ("other", "orders", ""),
+        ),
+    ],
+)
+def test_what_a_change_is_about(diff: object, expected: tuple[str, str, str]) -> None:
+    assert subject(diff) == expected
 
 
 OWN_TYPE = """

@@ -8,6 +8,7 @@ import pytest
 
 from orchestrator.config.load import load_config
 from orchestrator.errors import HistoryError
+from orchestrator.planning.statements import states_along
 from orchestrator.revisions.history import History, load_histories
 from orchestrator.revisions.tree import alembic_config
 from orchestrator.revisions.types import Direction, VersionChange
@@ -181,6 +182,55 @@ def test_a_merge(tmp_path: Path) -> None:
         ("delete", "right", None),
         ("update", "left", "both"),
     }
+
+
+def reverted(
+    history: History, start: tuple[str, ...], end: tuple[str, ...], state: tuple[str, ...]
+) -> tuple[list[str], tuple[str, ...]]:
+    """What a revert takes back, and where it ends."""
+    steps = history.path(state, history.revert(start, end))
+    assert all(step.direction is Direction.DOWNGRADE for step in steps)
+    rows = states_along(state, [step.changes for step in steps])
+    return [step.revision for step in steps], rows[-1]
+
+
+def test_a_revert_goes_where_it_was(tmp_path: Path) -> None:
+    project = small_project(tmp_path, ONE)
+    project.revision("main", "a")
+    project.revision("main", "b", after="a")
+    project.revision("main", "c", after="a")
+    project.revision("main", "m", after=("b", "c"))
+    project.revision("main", "other")
+    project.revision("main", "needs", after="other", more='depends_on = "b"\n')
+    history = loaded(project)
+    for start, end in (
+        ((), ("m",)),
+        (("a",), ("m",)),
+        (("b",), ("m",)),
+        (("b", "c"), ("m",)),
+        (("c",), ("m", "needs")),
+        (("b", "other"), ("needs",)),
+        (("b",), ("c", "needs")),
+        (("other",), ("needs",)),
+    ):
+        there = history.path(start, history.upgrade(end[0]))
+        for name in end[1:]:
+            at = states_along(start, [step.changes for step in there])[-1]
+            there += history.path(at, history.upgrade(name))
+        along = states_along(start, [step.changes for step in there])
+        assert along[-1] == tuple(sorted(end)), (start, end)
+        for place, state in enumerate(along):
+            names, rows = reverted(history, start, end, state)
+            assert rows == tuple(sorted(start)), (start, end, state)
+            assert set(names) == {step.revision for step in there[:place]}
+
+
+def test_a_revert_from_elsewhere(line: History) -> None:
+    for state in ((), ("b3xx",)):
+        with pytest.raises(HistoryError, match="not on the way from a1xx to a2xx"):
+            reverted(line, ("a1xx",), ("a2xx",), state)
+    with pytest.raises(HistoryError, match="has no file for gone"):
+        reverted(line, ("a1xx",), ("gone",), ("a1xx",))
 
 
 def test_what_leads_nowhere(line: History) -> None:

@@ -92,7 +92,8 @@ def _of_squawk(case: Case, settings: Lint) -> Iterator[Finding]:
         about = tables_of(sent, subject.flavour.family)
         if hit.rule in NEW_TABLES_ARE_FREE and about and about <= new:
             continue
-        found = Hit(_sentence(hit.message), _sentence(hit.todo), sent.line, sent.text)
+        todo = f"{_sentence(hit.todo)}." if hit.todo else ""
+        found = Hit(_sentence(hit.message), todo, sent.line, sent.text)
         yield _finding(subject, PREFIX + hit.rule, said, found)
 
 

@@ -35,12 +35,13 @@ Kind = Literal[
     "create index",
     "drop index",
     "add foreign key",
+    "alter table",
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One operation on a table.
+    """One operation on a table; "alter table" is any that has no kind of its own.
 
     name: of the column or index, as the server keeps it; "" when the server chooses it. new: what
     something is renamed to. columns: those of a foreign key. not_null, default: of a column that is
@@ -197,8 +198,8 @@ def _alter(cursor: Cursor) -> Iterator[Operation]:
         inner = Cursor(part)
         verb = inner.step()
         reader = _ACTIONS.get(verb.text.upper()) if verb is not None else None
-        if reader is not None:
-            yield from reader(table, inner)
+        found = list(reader(table, inner)) if reader is not None else []
+        yield from found or [Operation("alter table", table)]
 
 
 _NO_COLUMN = (

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 _COMMENT = re.compile(
-    r"#\s*orchestrator:\s*allow\b\s*(?P<rules>.*?)(?:\s+because\b\s*(?P<because>.*))?\s*\Z",
+    r"#\s*orchestrator:\s*allow\b\s*(?P<rules>.*?)(?:\s+because\b\s*(?P<because>.*?))?\s*(?:#.*)?\Z",
     re.IGNORECASE,
 )
 
@@ -46,12 +46,13 @@ class Allow:
 
 @dataclass(frozen=True, slots=True)
 class RevisionSource:
-    """has_downgrade: whether it defines one that does something. downgrade_line: where, 0 for
-    nowhere."""
+    """has_downgrade, has_upgrade: whether it defines one that does something. downgrade_line: where
+    the first is, 0 for nowhere."""
 
     allows: tuple[Allow, ...] = ()
     has_downgrade: bool = True
     downgrade_line: int = 0
+    has_upgrade: bool = True
 
 
 def read_source(text: str) -> RevisionSource:
@@ -61,14 +62,13 @@ def read_source(text: str) -> RevisionSource:
         comments = list(_comments(text))
     except (SyntaxError, ValueError, tokenize.TokenError):
         return RevisionSource()
-    downgrade = next(
-        (one for one in tree.body if isinstance(one, ast.FunctionDef) and one.name == "downgrade"),
-        None,
-    )
+    functions = {one.name: one for one in tree.body if isinstance(one, ast.FunctionDef)}
+    downgrade = functions.get("downgrade")
     return RevisionSource(
         tuple(_allows(tree, comments)),
-        downgrade is not None and not all(map(_does_nothing, downgrade.body)),
+        _does_something(downgrade),
         downgrade.lineno if downgrade is not None else 0,
+        _does_something(functions.get("upgrade")),
     )
 
 
@@ -118,6 +118,10 @@ def _lines(tree: ast.Module, comment: int, code: int) -> tuple[int, int] | None:
     # On a line that begins a block, the block; else the operation.
     best = max(at, key=lambda span: span[1] - span[0], default=(1, 0, False))
     return best[0], best[1]
+
+
+def _does_something(function: ast.FunctionDef | None) -> bool:
+    return function is not None and not all(map(_does_nothing, function.body))
 
 
 def _does_nothing(statement: ast.stmt) -> bool:

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 
 from orchestrator.checks.lint.data_statements import data_changes
 from orchestrator.checks.lint.operations import Kind, Operation, operations
-from orchestrator.checks.lint.types import Hit, Sent, Subject
+from orchestrator.checks.lint.types import Answer, Hit, Sent, Subject
 from orchestrator.config import Family
+from orchestrator.safety.definitions_mysql import read
 
 SMALL = 10_000
 """Rows of a table that is read or built anew in no time. PostgreSQL and MySQL go through so many
@@ -64,6 +65,17 @@ def size_words(subject: Subject, table: str) -> str:
         return ""
     where = f" in {facts.target}" if facts.target else ""
     return f", which holds {facts.rows:,} rows{where}"
+
+
+def answered(subject: Subject) -> Iterator[tuple[Sent, str, Answer]]:
+    """The statements that a MySQL or MariaDB server was asked about, with the table that each
+    changes; not those on tables that the same revision makes, nor what it takes in no way."""
+    new = created(subject)
+    for sent in subject.sent:
+        things = read(sent.text).things if sent.answer is not None else ()
+        table = (things[0].on or things[0].name) if things else ""
+        if sent.answer is not None and not sent.answer.refused and table not in new:
+            yield sent, table, sent.answer
 
 
 def hit(sent: Sent, message: str, todo: str) -> Hit:

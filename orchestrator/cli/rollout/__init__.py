@@ -17,6 +17,7 @@ VERBS = {
     "resume": "Go on where a rollout was paused, stopped or killed.",
     "retry": "Run the failed targets again.",
     "abort": "End a rollout for good; what was done stays done.",
+    "revert": "Take back what a run or a rollout did.",
 }
 """Each verb with its line in the help; orchestrator.cli.rollout.<verb> holds it as `command`."""
 

@@ -16,7 +16,6 @@ from orchestrator.cli.mismatches import mismatch_lines
 from orchestrator.cli.output import note, plural, print_json, say
 from orchestrator.cli.progress import Events
 from orchestrator.cli.recorder import Recorder, recorded
-from orchestrator.cli.rollout.choosing import warn
 from orchestrator.cli.rollout.lines import MISMATCHES, check_lines
 from orchestrator.cli.rollout.picture import (
     added,
@@ -29,6 +28,7 @@ from orchestrator.cli.rollout.picture import (
 from orchestrator.cli.rollout.telling import observe_rollout
 from orchestrator.cli.rollout.watching import BAD
 from orchestrator.cli.summary import failures, print_causes
+from orchestrator.errors import UsageError
 from orchestrator.execution.project import Project
 from orchestrator.execution.rollout.controller import Controller
 from orchestrator.execution.rollout.types import CheckResult, Ended, Mismatch, RolloutObserver
@@ -76,12 +76,12 @@ def control(
     verb: of `rollout`, for the ledger. Raises UsageError when another process drives it, or when
     the project's files are not those of its plan, and LedgerError.
     """
-    rollouts = Rollouts(ledger)
+    rollouts, listener = Rollouts(ledger), planning(told.log_format)
     with ExitStack() as stack:
         failed = failed_of(rollouts.targets(view.row.id, states=BAD))
         observer = stack.enter_context(observe_rollout(told.log_format, ledger, view, failed))
         recorder = stack.enter_context(
-            recorded(project.config, ledger, f"rollout {verb}", warn, view.row.digest)
+            recorded(project.config, ledger, f"rollout {verb}", listener.warning, view.row.digest)
         )
         if isinstance(observer, Events):
             observer.tell("run-started", run=recorder.run_id, verb=f"rollout {verb}")
@@ -96,12 +96,19 @@ def control(
             retry=retry,
             include_new=include_new,
             accept_different=accept_different,
-            listener=planning(told.log_format),
+            listener=listener,
         )
         stack.enter_context(
             interruptible(lambda signal: controller.stop(signal.name), controller.cancel)
         )
-        ended = controller.run()
+        try:
+            ended = controller.run()
+        except UsageError:
+            name = view.row.id
+            listener.warning(
+                f"nothing was run; `orchestrator rollout abort {name}` gives it up for a new one"
+            )
+            raise
         code = _code(ended, retry=retry)
         result = _RESULTS[ended.status]
         recorder.end(

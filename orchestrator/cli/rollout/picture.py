@@ -6,6 +6,7 @@ No I/O.
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -112,7 +113,7 @@ def who_words(picture: Picture) -> str:
 
 
 def wave_words(picture: Picture, wave: WaveRow, count: WaveCount) -> str:
-    """Where a wave is: "done", "running, 41/s, 12 s left", "soaking, 9 min 58 s left"."""
+    """Where a wave is: "done", "running" or "41/s, 12 s left", "soaking, 9 min 58 s left"."""
     status = picture.view.status
     if wave.state == "done" or wave.number > picture.view.row.wave:
         return wave.state
@@ -123,7 +124,7 @@ def wave_words(picture: Picture, wave: WaveRow, count: WaveCount) -> str:
         return f"soaking, {lasting(left)} left" if left and left > 0 else "soaking"
     if wave.state == "running" and count.waiting == 0:
         return "checking"
-    return ", ".join([wave.state, *_pace(picture.rate, count.waiting)])
+    return ", ".join(_pace(picture.rate, count.waiting)) or wave.state
 
 
 def _pace(rate: float, waiting: int) -> Iterator[str]:
@@ -134,10 +135,12 @@ def _pace(rate: float, waiting: int) -> Iterator[str]:
 
 def total_words(picture: Picture) -> str:
     """How long all waves will take yet, their soaks with them."""
-    if picture.view.status != "running" or not picture.rate or not picture.total.waiting:
+    view, waiting = picture.view, picture.total.waiting
+    running = view.status == "running" and any(one.state == "running" for one in view.waves)
+    if not running or not picture.rate or not waiting:
         return ""
-    soaks = sum(wave.soak for wave in picture.view.waves if wave.state in ("waiting", "running"))
-    return f"about {lasting(picture.total.waiting / picture.rate + soaks)} left"
+    soaks = sum(wave.soak for wave in view.waves if wave.state in ("waiting", "running"))
+    return f"about {lasting(waiting / picture.rate + soaks)} left"
 
 
 def rules(wave: WaveRow) -> Iterator[str]:
@@ -147,7 +150,7 @@ def rules(wave: WaveRow) -> Iterator[str]:
     if wave.soak:
         yield f"soaks {lasting(wave.soak)}"
     if wave.checks:
-        yield "checks: " + ", ".join(" ".join(words) for words in wave.checks)
+        yield "checks: " + ", ".join(map(shlex.join, wave.checks))
     if wave.pause:
         yield "then pauses"
 

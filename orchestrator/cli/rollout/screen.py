@@ -29,6 +29,10 @@ from orchestrator.ledger.rollout_types import WaveCount
 
 CAUSES = 5
 NAMES = 3
+_MESSAGE = 150
+"""Characters of a message that are shown: two lines."""
+_BAD = len("99 failed")
+_PACE = len("1,000/s, 10 min 00 s left")
 _COLOURS = {
     "done": "green",
     "running": "cyan",
@@ -54,8 +58,10 @@ def _parts(picture: Picture, *, live: bool) -> Iterator[RenderableType]:
     )
     yield Text(redact(who_words(picture)), style="dim", overflow="ellipsis", no_wrap=True)
     yield Text(f"plan {row.digest}", style="dim", overflow="ellipsis", no_wrap=True)
+    if row.reverts:
+        yield Text(f"reverts {row.reverts}")
     yield Text()
-    yield _table(picture)
+    yield _table(picture, live=live)
     if picture.running:
         yield Text()
         yield Text(
@@ -76,13 +82,14 @@ def _parts(picture: Picture, *, live: bool) -> Iterator[RenderableType]:
         yield Text(words)
 
 
-def _table(picture: Picture) -> Table:
+def _table(picture: Picture, *, live: bool) -> Table:
     grid = Table.grid(padding=(0, 1), expand=True)
     grid.add_column(no_wrap=True, overflow="ellipsis", max_width=20)
     grid.add_column(ratio=1, min_width=10)
     grid.add_column(justify="right", no_wrap=True)
-    grid.add_column(no_wrap=True, style="red")
-    grid.add_column(no_wrap=True, min_width=7)
+    # Bars that grow and shrink with the words beside them cannot be compared.
+    grid.add_column(no_wrap=True, style="red", min_width=_BAD if live else None)
+    grid.add_column(no_wrap=True, min_width=_PACE if live else 7)
     for wave, count in picture.waves:
         words = wave_words(picture, wave, count)
         style = _colour(words)
@@ -123,8 +130,10 @@ def _failed(picture: Picture) -> Iterator[RenderableType]:
     grid.add_column(justify="right", style="red", no_wrap=True)
     grid.add_column(overflow="fold")
     for group in groups[:CAUSES]:
-        lines = redact(group.example.failure.message).splitlines() or [""]
-        grid.add_row(f"{len(group.targets):,}", Text(lines[0], no_wrap=True, overflow="ellipsis"))
+        message = redact(group.example.failure.message).partition("\n")[0]
+        if len(message) > _MESSAGE:
+            message = f"{message[: _MESSAGE - 1]}…"
+        grid.add_row(f"{len(group.targets):,}", Text(message))
         grid.add_row("", Text(_where(group), style="dim", no_wrap=True, overflow="ellipsis"))
     if groups:
         yield grid
@@ -142,4 +151,5 @@ def _where(group: Cause) -> str:
 
 
 def _colour(words: str) -> str:
-    return _COLOURS.get(words.partition(",")[0], "")
+    first = words.partition(",")[0]
+    return "cyan" if first.endswith("/s") else _COLOURS.get(first, "")

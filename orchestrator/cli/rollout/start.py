@@ -15,8 +15,6 @@ from orchestrator.cli.options import as_json, must_select, opened, selects
 from orchestrator.cli.output import note, plural, print_json, say
 from orchestrator.cli.plan import Printer
 from orchestrator.cli.recorder import open_ledger
-from orchestrator.cli.resume import selection_data
-from orchestrator.cli.rollout.choosing import warn
 from orchestrator.cli.rollout.control import Told, control
 from orchestrator.cli.rollout.shown import (
     Planned,
@@ -34,8 +32,10 @@ from orchestrator.execution.project import Project
 from orchestrator.execution.rollout.begin import begin, moving_targets, wave_row
 from orchestrator.execution.scopes import scope_of
 from orchestrator.execution.verifying import Verifier
+from orchestrator.fleet.selections import selection_data
 from orchestrator.fleet.targets import Selection
 from orchestrator.ledger.process import who
+from orchestrator.ledger.rollouts import Rollouts
 from orchestrator.planning.plan import Plan
 from orchestrator.planning.planfile import plan_document
 from orchestrator.planning.waves import split
@@ -175,6 +175,11 @@ def _nothing(plan: Plan, asked: Asked) -> int:
 
 def _begin(project: Project, asked: Asked, plan: Plan, rules: Rollout) -> int:
     """Show it, ask, and run it."""
+    ledger = None
+    if not asked.dry_run:
+        ledger = open_ledger(project.config, told(asked.told.log_format).warning)
+        # What cannot begin need not be compared and linted first.
+        Rollouts(ledger).refuse_taken({cohort.bind for cohort in plan.moving})
     depends = {name: bind.depends_on for name, bind in project.config.binds.items()}
     waves = split(moving_targets(plan), rules, depends)
     document = plan_document(plan, project.config.root, selection_data(asked.selection))
@@ -190,12 +195,10 @@ def _begin(project: Project, asked: Asked, plan: Plan, rules: Rollout) -> int:
     )
     _show(planned, asked)
     blocked = int(bool(plan.blocked))
-    if asked.dry_run:
+    if ledger is None:
         return blocked
-    ledger = open_ledger(project.config, warn)
-    if not asked.yes and not agreed(
-        _what(planned), "Pass --yes to do it, or --dry-run to see the waves alone."
-    ):
+    todo = "Pass --yes to do it, or --dry-run to see the waves alone."
+    if not asked.yes and not agreed(_what(planned), todo):
         note("nothing was done")
         return 1
     view = begin(
@@ -219,7 +222,7 @@ def _show(planned: Planned, asked: Asked) -> None:
     Printer(planned.plan, verbose=False).print(planned.digest)
     for line in (*wave_lines(planned), *mixed_lines(planned.mixed), *lint_lines(planned)):
         say(line)
-    if planned.lint is not None:
+    if planned.lint is not None and asked.told.log_format == "text":
         tell_not_checked(planned.lint)
 
 

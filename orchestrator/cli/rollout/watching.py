@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from datetime import datetime
 
 from orchestrator.cli.output import plural, redact
 from orchestrator.cli.rollout.picture import (
@@ -23,13 +24,16 @@ from orchestrator.cli.rollout.picture import (
     who_words,
 )
 from orchestrator.cli.summary import cause_lines
+from orchestrator.errors import LedgerError
 from orchestrator.ledger.ledger import Ledger
-from orchestrator.ledger.rollout_types import RolloutTarget, TargetState
+from orchestrator.ledger.rollout_types import RolloutTarget, RolloutView, TargetState
 from orchestrator.ledger.rollouts import Rollouts
 from orchestrator.ledger.types import Run
 
 BAD: tuple[TargetState, ...] = ("failed", "different")
 EVERY_SECONDS = 1.0
+PATIENCE = 30.0
+"""Seconds in which a watched ledger may be gone."""
 
 
 class Looker:
@@ -53,23 +57,39 @@ class Looker:
         if view.row.run and (self._run is None or self._run.id != view.row.run):
             self._run = self._ledger.run(view.row.run).run
             self._pace = Pace()
-        ended = sum(map(through, view.counts))
-        self._pace.heard(ended)
-        rate = self._pace.rate if view.status == "running" else 0.0
-        return Picture(view, self._ledger.now(), failed_of(self._failed), rate, self._run)
+        self._pace.heard(sum(map(through, view.counts)))
+        now = self._ledger.now()
+        rate = (self._pace.rate or self._average(view, now)) if view.status == "running" else 0.0
+        return Picture(view, now, failed_of(self._failed), rate, self._run)
+
+    def _average(self, view: RolloutView, now: datetime) -> float:
+        """Targets a second since the wave began; 0 for one that an earlier process began."""
+        wave, count = view.waves[view.row.wave], view.counts[view.row.wave]
+        if self._run is None or wave.started is None or wave.started < self._run.started:
+            return 0.0
+        seconds = (now - wave.started).total_seconds()
+        return through(count) / seconds if seconds >= 1 else 0.0
 
     def pictures(self) -> Iterator[Picture]:
-        """How it is, about every second, until nothing drives it any more."""
+        """How it is, about every second, until nothing drives it any more. A ledger that does not
+        answer is asked again for a while; then raises LedgerError."""
+        heard = time.monotonic()
         while True:
-            picture = self.picture()
-            yield picture
-            if picture.view.status != "running":
-                return
+            try:
+                picture = self.picture()
+            except LedgerError:
+                if time.monotonic() - heard > PATIENCE:
+                    raise
+            else:
+                heard = time.monotonic()
+                yield picture
+                if picture.view.status != "running":
+                    return
             time.sleep(EVERY_SECONDS)
 
 
 def line(picture: Picture) -> str:
-    """The wave that a rollout is in: "tenth: 98 of 200, running, 41/s, 3 s left, 3 failed"."""
+    """The wave that a rollout is in: "tenth: 98 of 200, 41/s, 3 s left, 3 failed"."""
     wave, count = list(picture.waves)[picture.view.row.wave]
     bad = bad_words(count)
     said = f"{wave.name}: {through(count):,} of {count.total:,}, {wave_words(picture, wave, count)}"

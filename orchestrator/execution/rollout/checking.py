@@ -10,21 +10,17 @@ import time
 from collections.abc import Sequence
 
 from orchestrator.checks.differences import words
-from orchestrator.config.passwords import redact
 from orchestrator.errors import OrchestratorError
 from orchestrator.execution.drift_types import Drift, Judged
 from orchestrator.execution.drifting import Asked, find_drift
 from orchestrator.execution.rollout.commands import run_command
 from orchestrator.execution.rollout.context import Context
-from orchestrator.execution.rollout.driving import mismatch_words, named
-from orchestrator.execution.rollout.types import CheckResult
+from orchestrator.execution.rollout.driving import THROUGH, mismatch_words, named
+from orchestrator.execution.rollout.types import DRIFT, VERIFY, CheckResult
 from orchestrator.execution.types import Outcome
 from orchestrator.fleet.state import read_fleet
 from orchestrator.ledger.rollout_types import RolloutTarget, WaveRow
-
-VERIFY = ("verify",)
-DRIFT = ("drift",)
-"""Checks that are no commands."""
+from orchestrator.passwords import redact
 
 _SHOWN = 10
 """How many lines of differences a check's output has."""
@@ -69,7 +65,7 @@ def _run(
         root = context.project.config.root
         return run_command(check, told, root, stopping=lambda: context.ending.came)
     began = time.monotonic()
-    through = [row for row in rows if row.state in ("done", "unchanged")]
+    through = [row for row in rows if row.state in THROUGH]
     try:
         lines = (_verify if check == VERIFY else _drift)(context, through)
     except OrchestratorError as error:

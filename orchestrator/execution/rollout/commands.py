@@ -19,8 +19,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-from orchestrator.config.passwords import redact
 from orchestrator.execution.rollout.types import CheckResult
+from orchestrator.passwords import redact
 
 SECONDS = 600.0
 """How long a command may take."""
@@ -104,7 +104,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _beside(work: Callable[..., None], *arguments: object) -> threading.Thread:
-    thread = threading.Thread(target=work, args=arguments, daemon=True, name="orchestrator-check")
+    thread = threading.Thread(target=work, args=arguments, daemon=True, name="check")
     thread.start()
     return thread
 

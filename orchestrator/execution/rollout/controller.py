@@ -15,14 +15,14 @@ from datetime import timedelta
 from orchestrator.errors import OrchestratorError, Problem, UsageError
 from orchestrator.execution.project import Project
 from orchestrator.execution.rollout.begin import target_rows
-from orchestrator.execution.rollout.checking import VERIFY, passes
+from orchestrator.execution.rollout.checking import passes
 from orchestrator.execution.rollout.context import Context, Signals
-from orchestrator.execution.rollout.driving import Driving
+from orchestrator.execution.rollout.driving import THROUGH, Driving
 from orchestrator.execution.rollout.ending import Ending
 from orchestrator.execution.rollout.newcomers import joined, newcomers, unfinished
 from orchestrator.execution.rollout.notes import Notes
 from orchestrator.execution.rollout.remaining import Remaining
-from orchestrator.execution.rollout.types import Ended, RolloutObserver
+from orchestrator.execution.rollout.types import VERIFY, Ended, RolloutObserver
 from orchestrator.execution.scopes import scope_of
 from orchestrator.execution.verifying import Verifier
 from orchestrator.fleet.types import Target
@@ -174,9 +174,7 @@ class Controller:
         if not begun:
             wave = self._moved(replace(wave, state="running", started=context.now()))
         if wave.state == "running":
-            open_states: tuple[TargetState, ...] = ("waiting", *_FAILED)
-            rows = [one for one in self._rows(wave) if one.state in open_states]
-            Driving(context, wave, rows, begun=begun).run()
+            Driving(context, wave, self._open(wave), begun=begun).run()
             if self._ending.came or not passes(context, wave, self._rows(wave)):
                 return wave
             if wave.soak:
@@ -190,6 +188,16 @@ class Controller:
         ):
             return wave
         return self._moved(replace(wave, state="done", ended=context.now()))
+
+    def _open(self, wave: WaveRow) -> list[RolloutTarget]:
+        """The targets of a wave that something is to be done for: those that were not compared
+        before a process was killed, too."""
+        compares = self._view.row.verify
+        return [
+            one
+            for one in self._rows(wave)
+            if one.state not in THROUGH or (compares and one.before and not one.after)
+        ]
 
     def _soaked(self, context: Context, wave: WaveRow) -> bool:
         """Wait for the end of a wave's soak. False when something comes in between."""

@@ -12,19 +12,23 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from orchestrator.checks.differences import words
-from orchestrator.config.passwords import redact
 from orchestrator.execution.rollout.budget import Budget
 from orchestrator.execution.rollout.context import Context
 from orchestrator.execution.rollout.remaining import without
+from orchestrator.execution.rollout.types import VERIFY
 from orchestrator.execution.run import Runner
 from orchestrator.execution.types import Mismatch, Outcome
 from orchestrator.ledger.causes import cause_of, names_of
 from orchestrator.ledger.rollout_types import RolloutTarget, TargetState, WaveRow
+from orchestrator.passwords import redact
 from orchestrator.planning.plan import Plan
 
 COMPARED_AT_ONCE = 100
 COMPARED_EVERY = 1.0
 """Seconds that a target which is done waits for others to be compared with it, at most."""
+
+THROUGH: tuple[TargetState, ...] = ("done", "unchanged")
+"""The states of targets that are where the plan leads."""
 
 _NAMED = 5
 """How many targets a reason names."""
@@ -38,10 +42,14 @@ class Driving:
     def __init__(
         self, context: Context, wave: WaveRow, rows: Sequence[RolloutTarget], *, begun: bool
     ) -> None:
-        """begun: the wave was begun by a process before this one, which may have brought targets to
-        their end without being able to say so."""
+        """rows: those that are through are compared alone. begun: the wave was begun by a process
+        before this one, which may have brought targets to their end without being able to say so.
+        """
         self._context = context
         self._wave = wave
+        compares = context.row.verify or VERIFY in wave.checks
+        self._verifier = context.verifier if compares else None
+        self._wanted = [row for row in rows if row.state not in THROUGH]
         self._rows = {row.target: row for row in rows}
         self._found: TargetState = "done" if begun else "unchanged"
         others = [one for one in context.notes.rows() if one.target not in self._rows]
@@ -54,12 +62,13 @@ class Driving:
         self._different: list[str] = []
 
     def run(self) -> None:
-        """Do it. Raises UsageError where statements are not those that were planned."""
+        """Do it."""
         context = self._context
-        left = context.remaining.plan(list(self._rows.values()))
+        left = context.remaining.plan(self._wanted)
         for row in left.gone:
             self._keep(row.target, state="unchanged", error=GONE, cause=GONE, revision="")
         context.observer.wave_started(self._wave, context.notes.count(self._wave.number), left.plan)
+        self._compare_unseen()
         plan = self._looked_at(left.plan)
         if not context.ending.came:
             self._drive(plan)
@@ -70,7 +79,7 @@ class Driving:
     def _looked_at(self, plan: Plan) -> Plan:
         """The plan without targets that somebody changed since they were planned; one stops the
         wave before anything of it runs."""
-        verifier = self._context.verifier
+        verifier = self._verifier
         if verifier is None:
             return plan
         if self._context.row.verify:
@@ -155,9 +164,16 @@ class Driving:
         ):
             self._compare()
 
+    def _compare_unseen(self) -> None:
+        """Compare those that were through when the process before was killed."""
+        known = self._context.remaining.targets
+        through = [one.target for one in self._rows.values() if one.state in THROUGH]
+        self._done = [Outcome(known[name], "done") for name in through if name in known]
+        self._compare()
+
     def _compare(self) -> None:
         """Compare the targets that are done, and were not compared yet."""
-        verifier, done = self._context.verifier, self._done
+        verifier, done = self._verifier, self._done
         self._done = []
         if verifier is None or not done:
             return

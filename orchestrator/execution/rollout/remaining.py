@@ -6,7 +6,7 @@ targets have still to do, from where each stands now.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -53,7 +53,7 @@ class Remaining:
     ) -> Remaining:
         """Find the targets, and record the plan's steps again. name: the rollout's, for messages.
 
-        Raises UsageError for revision files that are not those that were planned, ConfigError, and
+        Raises UsageError for files and statements that are not those of the plan, ConfigError, and
         DatabaseError when tenants cannot be told now: one that is not found would be taken for
         gone.
         """
@@ -66,11 +66,13 @@ class Remaining:
         }
         wanted = wanted_again(file, files, name)
         compiled = compile_cached(project.config, wanted, listener)
-        return cls(file, name, _found(project, rows), wanted, compiled)
+        places = [(row.bind, row.server, row.tenant) for row in rows]
+        made = cls(file, name, targets_at(project, places), wanted, compiled)
+        made.plan(())
+        return made
 
     def plan(self, rows: Sequence[RolloutTarget]) -> Left:
-        """What these rows' targets have still to do, in the order of the rows. Raises UsageError
-        for statements that are not those that were planned."""
+        """What these rows' targets have still to do, in the order of the rows."""
         targets = [self.targets[row.target] for row in rows if row.target in self.targets]
         left = resume(
             self.file,
@@ -98,9 +100,15 @@ def without(plan: Plan, ids: frozenset[str]) -> Plan:
     return replace(plan, cohorts=tuple(cohort for cohort in cohorts if cohort.targets))
 
 
-def _found(project: Project, rows: Sequence[RolloutTarget]) -> dict[str, Target]:
-    among = frozenset((row.bind, row.server, row.tenant) for row in rows)
-    known = frozenset(one for one in among if one[0] in project.config.binds)
+def targets_at(
+    project: Project, places: Iterable[tuple[str, str, str | None]]
+) -> dict[str, Target]:
+    """The targets of these binds, servers and tenants that are in the fleet now, by their ids, in
+    the order in which binds are applied.
+
+    Raises ConfigError, and DatabaseError when tenants cannot be told now.
+    """
+    known = frozenset(one for one in places if one[0] in project.config.binds)
     if not known:
         return {}
     found = find_targets(project.config, Selection(among=known), allow_empty=True)
@@ -108,6 +116,6 @@ def _found(project: Project, rows: Sequence[RolloutTarget]) -> dict[str, Target]
         raise DatabaseError([one.problem for one in found.unknown])
     project.config.require(binds={target.bind.name for target in found.targets})
     order = project.ordered({t.bind.name: t.bind for t in found.targets}.values())
-    places = {bind.name: place for place, bind in enumerate(order)}
-    ordered = sorted(found.targets, key=lambda target: places[target.bind.name])
+    ranks = {bind.name: rank for rank, bind in enumerate(order)}
+    ordered = sorted(found.targets, key=lambda target: ranks[target.bind.name])
     return {target.id: target for target in ordered}

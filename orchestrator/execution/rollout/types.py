@@ -15,6 +15,10 @@ from orchestrator.fleet.types import Target
 from orchestrator.ledger.rollout_types import WaveCount, WaveRow
 from orchestrator.planning.plan import Plan
 
+VERIFY = ("verify",)
+DRIFT = ("drift",)
+"""Checks that are no commands."""
+
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:

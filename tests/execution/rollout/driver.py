@@ -112,7 +112,11 @@ def drive(root: Path, what: str, options: list[str]) -> int:
     project = Project.open(root / "databases.yaml", root)
     ledger = Ledger.open(project.config.ledger)
     rollouts = Rollouts(ledger)
-    view = started(project, ledger) if what == "start" else rollouts.view(None)
+    try:
+        view = started(project, ledger) if what == "start" else rollouts.view(None)
+    except OrchestratorError as error:
+        tell("refused", what=str(error))
+        return 2
     tell("rollout", id=view.row.id, digest=view.row.digest)
     run = begin_run(ledger, who="test", version="0", verb="rollout", command=what)
     writer = Writer(ledger, run, root, lambda words: tell("warning", words=words))

@@ -25,6 +25,11 @@ from orchestrator.ledger.rollout_types import RolloutTarget, RolloutView
 from orchestrator.ledger.rollouts import Rollouts
 from tests.cli.small import REPOSITORY, SmallProject, environment, shown, small_project
 
+_TABLES = (
+    "CREATE TABLE {at}items (id integer PRIMARY KEY, name varchar(50))",
+    "CREATE TABLE {at}applied (step varchar(20))",
+)
+R1 = "\n".join(f"op.execute({one.replace('{at}', '')!r})" for one in _TABLES)
 R2 = """
 op.execute("INSERT INTO applied VALUES ('r2')")
 op.add_column("items", sa.Column("price", sa.Integer))
@@ -39,6 +44,7 @@ class Fleet:
     project: SmallProject
     places: dict[str, URL]
     schemas: bool
+    ledger: str
 
     @classmethod
     def make(
@@ -51,9 +57,11 @@ class Fleet:
         body: str = R2,
         more: str = "",
         shop: str = "",
+        ledger: URL | None = None,
     ) -> Fleet:
         """Write the project, and lay out its tenants t0, t1, ... in turn on the servers. rules: the
-        rollout section. more: other binds. shop: more of the bind."""
+        rollout section. more: other binds. shop: more of the bind. ledger: a database's, else a
+        file."""
         names = [f"t{number}" for number in range(tenants)]
         places = {name: urls[number % len(urls)] for number, name in enumerate(names)}
         schemas = urls[0].get_backend_name() == "postgresql"
@@ -63,6 +71,9 @@ class Fleet:
         )
         tenancy = "schema" if schemas else "database"
         prefix = "" if schemas else f", name: '{urls[0].database}_{{tenant}}'"
+        kept = f"sqlite:///{root}/.orchestrator/ledger.db"
+        if ledger is not None:
+            kept = ledger.render_as_string(hide_password=False)
         project = small_project(
             root,
             f"""
@@ -72,11 +83,12 @@ binds:
   shop: {{servers: {{{servers}}}, tenancy: {tenancy}{prefix}, create: true{shop},
     tenants: {{file: tenants.csv}}}}{more}
 rollout: {rules}
+ledger: '{kept}'
 """,
         )
-        fleet = cls(project, places, schemas)
+        fleet = cls(project, places, schemas, kept)
         fleet.enlist(names)
-        project.revision("shop", "r1")
+        project.revision("shop", "r1", R1)
         project.revision("shop", "r2", body, after="r1")
         fleet.lay_out(names)
         return fleet
@@ -96,17 +108,18 @@ rollout: {rules}
             with connected(url) as connection:
                 for name in names:
                     if self.places[name] == url:
-                        for statement in self._made(name):
-                            connection.exec_driver_sql(statement)
+                        statements = list(self._made(name))
+                        # Many at a time where the driver takes them: fleets are of thousands.
+                        for one in ["; ".join(statements)] if self.schemas else statements:
+                            connection.exec_driver_sql(one)
 
     def _made(self, name: str) -> Iterator[str]:
         place = self.place(name)
         yield f"CREATE {'SCHEMA' if self.schemas else 'DATABASE'} {place}"
         yield f"CREATE TABLE {place}.alembic_version (version_num varchar(32) PRIMARY KEY)"
         yield f"INSERT INTO {place}.alembic_version VALUES ('r1')"
-        yield f"CREATE TABLE {place}.items (id integer PRIMARY KEY, name varchar(50))"
+        yield from (one.replace("{at}", f"{place}.") for one in _TABLES)
         yield f"INSERT INTO {place}.items VALUES (1, 'a'), (2, 'b')"
-        yield f"CREATE TABLE {place}.applied (step varchar(20))"
 
     def place(self, name: str) -> str:
         """A tenant's schema or database."""
@@ -171,7 +184,7 @@ rollout: {rules}
     @property
     def rollouts(self) -> Rollouts:
         """The project's ledger, as another terminal sees it."""
-        ledger = Ledger.read(f"sqlite:///{self.project.root}/.orchestrator/ledger.db")
+        ledger = Ledger.read(self.ledger)
         assert ledger is not None
         return Rollouts(ledger)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.config import passwords
+from orchestrator import passwords
 from orchestrator.execution.rollout.commands import LINES, run_command
 from orchestrator.execution.rollout.types import CheckResult
 
@@ -112,7 +112,7 @@ def test_stopping_ends_it_without_a_result(tmp_path: Path) -> None:
 def test_what_it_leaves_running_does_not_hold_the_result(tmp_path: Path) -> None:
     """A daemon that keeps the output open."""
     began = time.monotonic()
-    result = run_command(["sh", "-c", "sleep 30 & echo done"], {}, tmp_path)
+    result = run_command(["sh", "-c", "sleep 12 & echo done"], {}, tmp_path)
     assert time.monotonic() - began < 10
     assert result is not None
     assert result.passed

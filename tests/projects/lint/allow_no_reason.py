@@ -1,0 +1,13 @@
+"""Nobody learns why."""
+
+import sqlalchemy as sa
+from alembic import op
+
+
+def upgrade() -> None:
+    # orchestrator: allow drop-column  # finds: allow-without-reason
+    op.drop_column("users", "name")  # finds: drop-column
+
+
+def downgrade() -> None:
+    op.add_column("users", sa.Column("name", sa.String(50)))

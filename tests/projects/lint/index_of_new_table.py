@@ -1,0 +1,13 @@
+"""Nobody uses the table yet."""
+
+import sqlalchemy as sa
+from alembic import op
+
+
+def upgrade() -> None:
+    op.create_table("tags", sa.Column("id", sa.Integer, primary_key=True), sa.Column("x", sa.Integer))
+    op.create_index("ix_tags_x", "tags", ["x"])
+
+
+def downgrade() -> None:
+    op.drop_table("tags")
