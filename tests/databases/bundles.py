@@ -31,7 +31,7 @@ class Ran:
 def client_folder(folder: Path) -> Path:
     """A folder with psql, mysql and mariadb in it, each the client of its server."""
     folder.mkdir(parents=True, exist_ok=True)
-    commands = {"psql": (str(wheel_programs() / "psql"),)}
+    commands: dict[str, tuple[str, ...]] = {"psql": (str(wheel_programs() / "psql"),)}
     commands |= {name: native_client(name) for name in ("mysql", "mariadb")}
     for name, command in commands.items():
         file = folder / name

@@ -55,12 +55,14 @@ class Site:
             self.script("downgrade", "--from", start, "--to", to)
 
     def script(self, verb: str, *arguments: str) -> None:
-        """Write the bundle of all targets, and run it with psql and mysql."""
+        """Write the bundle of all targets, and run it with psql and mysql. RuntimeError when it
+        failed."""
         folder = self.project.root / f"bundle{next(self._count)}"
         self.project.orchestrator(verb, "--all", "--sql", *arguments, "-o", str(folder))
         clients = client_folder(self.project.root / "clients")
         ran = run_all(folder, environment(self.databases.values(), clients))
-        assert ran.code == 0, ran.said
+        if ran.code:
+            raise RuntimeError(ran.said)
 
     def run_file(self, bind: str, file: Path) -> str:
         """Give a file to the client of a bind's server, in the database of the bind's URL."""
