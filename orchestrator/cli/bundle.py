@@ -12,6 +12,7 @@ from orchestrator.cli.resume import selection_data
 from orchestrator.cli.script import no_state, starts_of, write_sql
 from orchestrator.errors import Problem, UsageError
 from orchestrator.execution.bundling import content_of
+from orchestrator.execution.linting import looked_at, nobody, plan_questions
 from orchestrator.execution.planner import Request
 from orchestrator.execution.project import Project
 from orchestrator.execution.told_states import Reader, told_by_option, told_by_status
@@ -25,6 +26,7 @@ from orchestrator.planning.bundle.folder import (
     cohort_scripts,
 )
 from orchestrator.planning.bundle.readme import write_readme
+from orchestrator.planning.bundle.remarks import remarks_of
 from orchestrator.planning.paths import Verb
 from orchestrator.planning.plan import Plan
 
@@ -66,7 +68,11 @@ def write_bundle(
         _tell_rest(plan)
         note("nothing to do: no bundle is written")
         return _code(plan)
-    content = content_of(project, plan, selection_data(asked.selection), listener, {})
+    given = bool(asked.from_) or asked.state is not None
+    sources = nobody() if given else None
+    report, subjects = looked_at(project, plan_questions(plan), sources)
+    remarks = remarks_of(subjects, report)
+    content = content_of(project, plan, selection_data(asked.selection), listener, remarks)
     scripts = cohort_scripts(content)
     _write(output, bundle_files(content, write_readme(content, scripts), scripts))
     _tell(output, plan, scripts, content.digest)

@@ -13,13 +13,12 @@ from typing import Any
 from orchestrator.execution.project import Project
 from orchestrator.execution.stages import stages
 from orchestrator.planning.bundle.folder import Content
+from orchestrator.planning.bundle.remarks import Remarks
 from orchestrator.planning.plan import Cohort, Plan, PlanStep
 from orchestrator.planning.planfile import plan_document
 from orchestrator.planning.statements import states_along
 from orchestrator.revisions.recordings import Listener, Wanted, compile_cached
 from orchestrator.revisions.types import Direction, Step
-
-Remarks = Mapping[tuple[str, str, str], tuple[str, ...]]
 
 
 def content_of(

@@ -33,7 +33,16 @@ from orchestrator.fleet.types import Target
 from orchestrator.planning.plan import Plan
 from orchestrator.revisions.types import Direction, Recording, Segment, Step
 
-__all__ = ["Question", "Sources", "check_settings", "lint", "lint_plan", "plan_questions"]
+__all__ = [
+    "Question",
+    "Sources",
+    "check_settings",
+    "lint",
+    "lint_plan",
+    "looked_at",
+    "nobody",
+    "plan_questions",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +61,17 @@ class Sources:
     """Whom lint asks beside scratch databases.
 
     asks: a MySQL or MariaDB server about statements. real_tables: targets about their tables.
+    scratch: whether revisions are tried on scratch databases.
     """
 
     asks: Asks | None = field(default_factory=Asker)
     real_tables: Callable[[Sequence[Target]], Mapping[str, TableFacts]] = real_tables
+    scratch: bool = True
+
+
+def nobody() -> Sources:
+    """No server at all is asked: what the statements themselves tell."""
+    return Sources(None, lambda _targets: {}, scratch=False)
 
 
 def lint_plan(project: Project, plan: Plan, sources: Sources | None = None) -> LintReport:
@@ -84,6 +100,13 @@ def lint(
     project: Project, questions: Sequence[Question], sources: Sources | None = None
 ) -> LintReport:
     """Lint these steps. Raises as `lint_plan`."""
+    return looked_at(project, questions, sources)[0]
+
+
+def looked_at(
+    project: Project, questions: Sequence[Question], sources: Sources | None = None
+) -> tuple[LintReport, tuple[Subject, ...]]:
+    """Lint these steps; gives also what the rules saw of each. Raises as `lint_plan`."""
     check_settings(project)
     read = _Files(project)
     walks = _walks(project, questions, read, sources or Sources())
@@ -103,11 +126,12 @@ def lint(
         files.setdefault((case.subject.bind, case.subject.file), []).append(case)
     settings = project.config.lint
     findings = [one for some in files.values() for one in judge(some, settings)]
-    return LintReport(
+    report = LintReport(
         tuple(findings),
         tuple(_not_checked(project, subjects, walks)),
         len({(one.bind, one.step.revision) for one in subjects}),
     )
+    return report, tuple(subjects)
 
 
 def check_settings(project: Project) -> None:
@@ -151,6 +175,8 @@ def _walks(
     project: Project, questions: Sequence[Question], read: _Files, sources: Sources
 ) -> Mapping[str, Walk]:
     """One walk for each bind, over all revisions that any of its flavours would take."""
+    if not sources.scratch:
+        return {one.bind: Walk(problem="no server was asked") for one in questions}
     wanted: dict[str, dict[str, Step]] = {}
     for question in questions:
         mine = wanted.setdefault(question.bind, {})

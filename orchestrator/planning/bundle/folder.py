@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from orchestrator.planning.bundle import listing
 from orchestrator.planning.bundle.parts import Parts, Way, parts_of, text_of
+from orchestrator.planning.bundle.remarks import Remarks
 from orchestrator.planning.bundle.types import Script
 from orchestrator.planning.plan import Cohort, Plan, PlanStep
 from orchestrator.planning.planfile import write_plan
@@ -33,7 +34,7 @@ class Content:
 
     document: the plan's (`planning.planfile.plan_document`). back: for each moving cohort, in the
     plan's order, the steps that undo its path, last first. stages: the names of the binds by stage.
-    remarks: what lint says of a revision, by bind, revision and direction. made: when.
+    remarks: locks, and what lint says. made: when.
     """
 
     plan: Plan
@@ -42,7 +43,7 @@ class Content:
     stages: Mapping[str, int]
     root: Path
     made: datetime
-    remarks: Mapping[tuple[str, str, str], tuple[str, ...]]
+    remarks: Remarks
 
     @property
     def digest(self) -> str:
@@ -119,6 +120,7 @@ def target_lines(content: Content, found: Sequence[CohortScripts]) -> list[listi
             one.cohort,
             stages[one.cohort.bind],
             [script.path for script in one.there.scripts],
+            [script.path for script in one.back.scripts],
         )
         for one in found
         for target in one.cohort.targets

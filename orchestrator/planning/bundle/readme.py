@@ -100,6 +100,11 @@ def _revisions(content: Content, found: Sequence[CohortScripts]) -> Iterator[str
             seen.add(key)
             yield from _revision(content, key, one, step)
     yield ""
+    if content.remarks.notes:
+        yield "About the locks, which are those on tables that were there before the revision:"
+        yield ""
+        yield from (f"- {note}" for note in content.remarks.notes)
+        yield ""
 
 
 def _revision(
@@ -118,7 +123,7 @@ def _revision(
             marks = destroys(text, one.cohort.flavour.family)
             if marks:
                 yield f"    - **DESTRUCTIVE**, {', '.join(marks)}: `{_short(text)}`"
-    for remark in content.remarks.get(key, ()):
+    for remark in content.remarks.revisions.get(key, ()):
         yield f"    - {remark}"
 
 
