@@ -44,6 +44,13 @@ def _lines(content: Content, found: Sequence[CohortScripts]) -> Iterator[str]:
         " changes nothing and says why. So no script can run twice, or on the wrong target."
     )
     yield ""
+    yield (
+        "You need the clients of your servers and a POSIX shell, nothing else. *orchestrator* is"
+        " the program that wrote this folder; where it is named below, ask whoever gave the folder"
+        " to you."
+    )
+    yield ""
+    yield from _losses(found)
     yield from _what(content, found)
     yield from _revisions(content, found)
     yield from _cuts(content, found)
@@ -79,6 +86,23 @@ def _what(content: Content, found: Sequence[CohortScripts]) -> Iterator[str]:
     yield ""
 
 
+def _losses(found: Sequence[CohortScripts]) -> Iterator[str]:
+    texts = {
+        (one.cohort.bind, step.step.revision, text)
+        for one in found
+        for step in one.cohort.steps
+        for segment in step.recording.segments
+        for text in segment.statements
+        if destroys(text, one.cohort.flavour.family)
+    }
+    if texts:
+        yield (
+            f"**{_many(len(texts), 'statement', 'statements')} may lose or overwrite data**, marked"
+            " DESTRUCTIVE below. Have a backup that can be read back."
+        )
+        yield ""
+
+
 def _end(one: CohortScripts) -> tuple[str, ...]:
     cut = one.there.cuts[-1].after if one.there.cuts else None
     script = one.there.scripts[-1].end if one.there.scripts else None
@@ -111,13 +135,13 @@ def _revision(
     content: Content, key: tuple[str, str, str], one: CohortScripts, step: PlanStep
 ) -> Iterator[str]:
     bind, revision, _direction = key
-    message = " ".join(step.step.message.split())
+    message = " ".join(step.step.message.split()) or "no message"
     count = (
         "run by orchestrator itself"
         if step.live
         else _many(step.statements, "statement", "statements")
     )
-    yield f"- **{bind} {revision}** {message} ({count})"
+    yield f"- **{bind} {revision}**: {message} ({count})"
     for segment in step.recording.segments:
         for text in segment.statements:
             marks = destroys(text, one.cohort.flavour.family)
@@ -146,7 +170,7 @@ def _cuts(content: Content, found: Sequence[CohortScripts]) -> Iterator[str]:
     )
     yield ""
     for (bind, _), cut in cuts.items():
-        yield f"- **{bind} {cut.revision}** {' '.join(cut.message.split())}"
+        yield f"- **{bind} {cut.revision}**: {' '.join(cut.message.split()) or 'no message'}"
         yield from (f"    - why: {why}" for why in cut.why)
         to = cut.revision if verb == "upgrade" else named(cut.after)
         yield f"    - run: `orchestrator {verb} --bind {bind} --to {to}`"
@@ -210,10 +234,20 @@ def _running(content: Content, found: Sequence[CohortScripts]) -> Iterator[str]:
         " themselves, not through a pooler in transaction mode."
     )
     yield ""
-    yield "One by hand:"
+    yield (
+        "One target by hand, with what its line of targets.csv says (several scripts: one after"
+        " the other):"
+    )
     yield ""
     for script in _examples(found):
         yield f"    {_command(script)}"
+    yield ""
+    yield (
+        "A script that came to its end has the client exit with 0. It changes the version table"
+        " itself, so a target that was taken by hand counts as done for run-all.sh. One that does"
+        " not begin prints `orchestrator: refused:` or `orchestrator: locked:` and the reason"
+        " (mysql, which knows no conditions, then says `Subquery returns more than 1 row`)."
+    )
     yield ""
 
 
@@ -230,10 +264,10 @@ def _examples(found: Sequence[CohortScripts]) -> Iterator[Script]:
 def _command(script: Script) -> str:
     if script.flavour.family == "postgresql":
         schema = " -v target=SCHEMA" if script.bind.tenancy == "schema" else ""
-        return f"psql -X -h HOST -d DATABASE{schema} -f {script.path}"
+        return f"psql -X -h HOST -p PORT -U USER -d DATABASE{schema} -f {script.path}"
     client = script.flavour.name
     options = "--default-character-set=utf8mb4 --comments"
-    return f"{client} -h HOST {options} DATABASE < {script.path}"
+    return f"{client} -h HOST -P PORT -u USER -p {options} DATABASE < {script.path}"
 
 
 def _stopping(found: Sequence[CohortScripts]) -> Iterator[str]:
@@ -256,7 +290,10 @@ def _stopping(found: Sequence[CohortScripts]) -> Iterator[str]:
         " out why; tell who wrote this bundle |"
     )
     yield "| locked | another session works on it | start again later |"
-    yield "| live | the next step needs orchestrator | see above |"
+    yield (
+        '| live | a script ended, and the step behind it needs orchestrator | see "Steps that no'
+        ' script can take" |'
+    )
     yield (
         "| in-doubt | it was cut off inside a statement, and nothing tells whether that ran |"
         " look at the target; whoever has orchestrator decides with `orchestrator repair` |"

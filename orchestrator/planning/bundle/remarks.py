@@ -179,8 +179,8 @@ def _legend(subjects: Iterable[Subject]) -> Iterator[str]:
             yield f"{mode}: {_MEANINGS[mode]}."
     if any(one.flavour.family == "postgresql" for one in subjects):
         yield (
-            "On PostgreSQL a lock is held to the end of its transaction, which is the end of its"
-            " revision, and whoever comes later waits behind it."
+            "On PostgreSQL a lock is held to the end of its transaction: the end of its revision,"
+            " or the next CONCURRENTLY. Whoever comes later waits behind a lock that itself waits."
         )
     if any(one.asked for one in subjects):
         yield (
