@@ -103,8 +103,12 @@ def test_applying(site: Site) -> None:
     said, dumps = found["orchestrator"]
     assert said == ["every three_1", "every two_1", "one one_1"]
     assert all("t character varying(321)" in text for text in dumps.values())
-    site.script("upgrade")
-    assert site.dumps() == dumps
+    # No script can call it, so none is written: on_version_apply is not left out in silence.
+    with pytest.raises(RuntimeError, match=r"0 done, 0 failed, 3 wait for orchestrator"):
+        site.script("upgrade")
+    readme = next(site.project.root.glob("bundle*/README.md")).read_text(encoding="utf-8")
+    assert "env.py passes on_version_apply" in readme
+    assert "`orchestrator upgrade --bind one --to one_1`" in readme
 
 
 def _drop(site: Site, name: str) -> None:

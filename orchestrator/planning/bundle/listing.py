@@ -13,6 +13,7 @@ from dataclasses import astuple, dataclass, fields
 from orchestrator.fleet.types import Target
 from orchestrator.planning.bundle.types import joined
 from orchestrator.planning.plan import Cohort
+from orchestrator.planning.statements import states_along
 from orchestrator.revisions.types import Direction
 
 NAME = "targets.csv"
@@ -21,8 +22,9 @@ NAME = "targets.csv"
 @dataclass(frozen=True, slots=True)
 class Line:
     """One target. stage: binds of a higher one depend on binds of a lower one. client: psql, mysql
-    or mariadb. state: where it stands, rows joined by commas. make: "yes" where the database may be
-    missing, and is to be made. scripts: separated by spaces, in their order."""
+    or mariadb. state: where it stands, rows joined by commas. end: where it is to stand. make: "yes"
+    where the database may be missing, and is to be made. scripts, undo: separated by spaces, in the
+    order in which they are run, there and back."""
 
     bind: str
     stage: str
@@ -34,8 +36,10 @@ class Line:
     schema: str
     tenant: str
     state: str
+    end: str
     make: str
     scripts: str
+    undo: str
 
     @property
     def key(self) -> tuple[str, str, str | None]:
@@ -43,8 +47,11 @@ class Line:
         return self.bind, self.server, self.tenant or None
 
 
-def line_of(target: Target, cohort: Cohort, stage: int, scripts: Iterable[str]) -> Line:
+def line_of(
+    target: Target, cohort: Cohort, stage: int, there: Iterable[str], back: Iterable[str]
+) -> Line:
     """The line of one target. No user, and no password."""
+    end = states_along(cohort.state, [one.step.changes for one in cohort.steps])[-1]
     url = target.server.migration_url
     query = url.normalized_query if url is not None else {}
     host = (url.host if url is not None else None) or next(iter(query.get("host", ())), "")
@@ -60,8 +67,10 @@ def line_of(target: Target, cohort: Cohort, stage: int, scripts: Iterable[str]) 
         target.schema or "",
         target.tenant or "",
         joined(cohort.state) or "base",
+        joined(end) or "base",
         "yes" if _to_be_made(target, cohort) else "",
-        " ".join(scripts),
+        " ".join(there),
+        " ".join(back),
     )
 
 

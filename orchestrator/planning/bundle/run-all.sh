@@ -101,7 +101,13 @@ if [ -r "$results" ]; then
         { last[$1 OFS $2 OFS $4 OFS $5] = $6 }
         END { for (key in last) if (last[key] ~ /^(done|already)$/) print key }' >"$work/finished"
 fi
-awk -F "$separator" -v OFS="$separator" -v bind="$bind" -v server="$server" -v tenant="$tenant" '
+# By ENVIRON, because awk -v reads backslashes.
+only_bind=$bind only_server=$server only_tenant=$tenant awk -F "$separator" -v OFS="$separator" '
+    BEGIN {
+        bind = ENVIRON["only_bind"]
+        server = ENVIRON["only_server"]
+        tenant = ENVIRON["only_tenant"]
+    }
     FILENAME == ARGV[1] { finished[$0]; next }
     bind != "" && $1 != bind { next }
     server != "" && $3 != server { next }
@@ -112,26 +118,25 @@ total=$(wc -l <"$work/targets" | tr -d ' ')
 left=$(wc -l <"$work/all" | tr -d ' ')
 
 if [ -n "$list" ]; then
-    awk -F "$separator" '{ printf "%s %s %s %s: %s\n", $1, $3, $9, $8 == "" ? $7 : $8, $12 }' \
+    awk -F "$separator" '{ printf "%s %s %s %s: %s\n", $1, $3, $9, $8 == "" ? $7 : $8, $13 }' \
         "$work/targets"
     exit 0
 fi
+if [ -n "${PGSERVICE:-}" ] && [ -z "$services" ] && [ "$(
+    awk -F "$separator" '$4 == "psql" { print $3 }' "$work/targets" | sort -u | wc -l
+)" -gt 1 ]; then
+    echo "run-all.sh: PGSERVICE is one server, and the targets are on several: use -S" >&2
+    exit 2
+fi
 [ -e "$results" ] || echo 'bind,server,tenant,schema,database,result,at,started,seconds,message' >"$results"
 : >"$work/failed"
+: >"$work/live"
 : >"$work/ended"
 
 quoted() {
     printf '"'
     printf %s "$1" | sed 's/"/""/g' | tr '\n' ' '
     printf '"'
-}
-
-# The script of the other direction, for -u.
-turned() {
-    case $1 in
-    *.up.sql) printf %s "${1%.up.sql}.down.sql" ;;
-    *) printf %s "${1%.down.sql}.up.sql" ;;
-    esac
 }
 
 # The opening of a script and all behind a place in it: from statement FIRST of step STEP on, and
@@ -204,7 +209,7 @@ make_database() {
         )
     else
         name=$(printf %s "$database" | sed 's/`/``/g')
-        echo "CREATE DATABASE IF NOT EXISTS \`$name\`;" | run_mysql
+        printf 'CREATE DATABASE IF NOT EXISTS `%s`;\n' "$name" | run_mysql
     fi >"$log" 2>&1
 }
 
@@ -221,8 +226,8 @@ send() {
     else
         if [ -n "$resumed" ]; then
             {
-                echo "SET @orchestrator_at = $(sql_text "$at");"
-                echo "SET @orchestrator_journal = $(sql_text "$half");"
+                printf 'SET @orchestrator_at = %s;\n' "$(sql_text "$at")"
+                printf 'SET @orchestrator_journal = %s;\n' "$(sql_text "$half")"
                 cat "$work/$slot.sql"
             } >"$work/$slot.more"
             mv "$work/$slot.more" "$work/$slot.sql"
@@ -302,6 +307,7 @@ run_target() {
     result='' message='' at='' half='' resumed='' step=1 first=0 waited=0 tries=0
     remaining=$scripts
     script=${remaining%% *}
+    [ -n "$script" ] || { at=$start; needs_orchestrator; return; }
     if [ -n "$make" ] && [ -z "$undo" ] && ! make_database; then
         result=failed
         message=$(last_error)
@@ -369,36 +375,35 @@ run_target() {
 
 # A target at a state that no step starts from.
 elsewhere() {
-    at=$state
-    ends=$(steps_of $scripts | awk -v at="${state:-base}" '
-        path != $1 && path != "" { if (to == at) cut = $1 }
-        { path = $1; to = $4 }
-        END { if (to == at) print "already"; else if (cut != "") print "live" }')
-    case $ends in
-    already) result=already ;;
-    live)
-        result=live
-        message="the next step needs orchestrator: see README.md"
-        ;;
-    *)
+    at=${state:-base}
+    if [ "$at" = "$end" ]; then
+        result=already
+    elif [ "$at" = "$start" ] || steps_of $scripts | awk -v at="$at" '
+        $4 == at { found = 1 }
+        END { exit !found }'; then
+        needs_orchestrator
+    else
         result=refused
         message=$(said refused)
-        ;;
-    esac
+    fi
+}
+
+# A step that stands in no script.
+needs_orchestrator() {
+    result=live
+    message="the next step needs orchestrator: see README.md"
 }
 
 # Claims are files that only one worker can make.
 worker() {
     slot=$1 number_=0
-    while IFS=$separator read -r of_bind stage_ on_server client host port database schema tenant_ state_ make scripts; do
+    while IFS=$separator read -r of_bind stage_ on_server client host port database schema tenant_ start end make scripts undoing; do
         number_=$((number_ + 1))
         [ "$stage_" = "$stage" ] || continue
         [ ! -e "$work/stop" ] || return 0
         (set -C; : >"$work/claim.$number_") 2>/dev/null || continue
         if [ -n "$undo" ]; then
-            reversed=''
-            for path in $scripts; do reversed="$(turned "$path")${reversed:+ }$reversed"; done
-            scripts=$reversed
+            scripts=$undoing swapped=$start start=$end end=$swapped
         fi
         case $client in
         mysql) command -v mysql >/dev/null 2>&1 || client=mariadb ;;
@@ -418,9 +423,10 @@ worker() {
         echo x >>"$work/ended"
         case $result in
         done | already) ;;
+        live) printf '%s\037%s\n' "$of_bind" "$result" >>"$work/live" ;;
         *)
             printf '%s\037%s\n' "$of_bind" "$result" >>"$work/failed"
-            echo "$of_bind $on_server $tenant_ $schema$database: $result: $message ($log)" >&2
+            printf '%s\n' "$of_bind $on_server $tenant_ ${schema:-$database}: $result: $message ($log)" >&2
             if [ "$(wc -l <"$work/failed")" -gt "$budget" ]; then
                 [ -e "$work/stop" ] || echo "run-all.sh: more than $budget failed: nothing new is started" >&2
                 : >"$work/stop"
@@ -443,14 +449,19 @@ for stage in $(cat "$work/stages"); do
         slot=$((slot + 1))
         worker "$slot" &
     done
-    wait
-    if [ -s "$work/failed" ] && [ ! -e "$work/stop" ]; then
+    # A signal ends wait, but not the workers.
+    until wait; do :; done
+    if { [ -s "$work/failed" ] || [ -s "$work/live" ]; } && [ ! -e "$work/stop" ]; then
         [ "$stage" = "$last" ] ||
-            echo "run-all.sh: targets failed: the binds that depend on them are not begun" >&2
+            echo "run-all.sh: targets are not at their end: what depends on them is not begun" >&2
         : >"$work/stop"
     fi
 done
 ended=$(wc -l <"$work/ended" | tr -d ' ')
 failed=$(wc -l <"$work/failed" | tr -d ' ')
-echo "run-all.sh: $((ended - failed)) done, $failed failed, $((total - ended)) not started; see $results" >&2
-[ "$failed" -eq 0 ] && [ "$ended" -eq "$total" ]
+live=$(wc -l <"$work/live" | tr -d ' ')
+waiting=''
+[ "$live" -eq 0 ] || waiting=" $live wait for orchestrator (README.md),"
+echo "run-all.sh: $((ended - failed - live)) done, $failed failed,$waiting" \
+    "$((total - ended)) not started; see $results" >&2
+[ "$failed" -eq 0 ] && [ "$live" -eq 0 ] && [ "$ended" -eq "$total" ]
