@@ -6,6 +6,7 @@ and what each tenant holds as text.
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,7 +26,8 @@ STATES = ("base", "r1", "r2", "r3")
 _R1 = """
 op.create_table("items", sa.Column("id", sa.Integer, primary_key=True),
                 sa.Column("name", sa.String(50), comment="100% 'quoted'; \\\\ and é"))
-op.execute("INSERT INTO items (id, name) VALUES (1, 'a;b'), (2, 'c''d\\\\\\\\ % é -- not a comment')")
+op.execute("INSERT INTO items (id, name) VALUES (1, 'a;b')")
+op.execute("INSERT INTO items (id, name) VALUES (2, 'c''d % é -- not a comment')")
 """
 _R2 = """
 op.add_column("items", sa.Column("price", sa.Integer, server_default="7"))
@@ -135,22 +137,29 @@ binds:
         return run_all(folder, self.environment(), *arguments)
 
     def client(self, name: str, script: Path) -> Ran:
-        """Give one script to the plain client, as the bundle's README says."""
+        """Give one script to the plain client, as the bundle's README says; to its end."""
+        out, _ = (process := self.start(name, script)).communicate(timeout=120)
+        return Ran(process.returncode, out.decode(errors="replace"))
+
+    def start(self, name: str, script: Path) -> subprocess.Popen[bytes]:
+        """Start the plain client with one script; the process is the client's own."""
         where = self.environment()
         if self.schemas:
             command = ["psql", "-X", "-h", str(self.url.host), "-p", str(self.url.port)]
             command += ["-d", str(self.url.database), "-v", f"target={name}", "-f", str(script)]
-            given = b""
         else:
             client = script.parent.name.partition("-")[0]
             command = [client, f"--host={self.url.host}", f"--port={self.url.port}"]
             command += ["--protocol=TCP", f"--user={self.url.username}"]
             command += ["--default-character-set=utf8mb4", "--comments", self.place(name)]
-            given = script.read_bytes()
-        done = subprocess.run(
-            command, input=given, capture_output=True, env=where, check=False, timeout=120
-        )
-        return Ran(done.returncode, (done.stdout + done.stderr).decode(errors="replace"))
+        with script.open("rb") as given:
+            return subprocess.Popen(
+                command,
+                stdin=given,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **where},
+            )
 
     def verify(self, folder: Path, code: int = 0) -> dict[str, dict[str, Any]]:
         """What `orchestrator verify` says of each tenant."""

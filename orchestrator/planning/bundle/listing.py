@@ -22,9 +22,9 @@ NAME = "targets.csv"
 @dataclass(frozen=True, slots=True)
 class Line:
     """One target. stage: binds of a higher one depend on binds of a lower one. client: psql, mysql
-    or mariadb. state: where it stands, rows joined by commas. end: where it is to stand. make: "yes"
-    where the database may be missing, and is to be made. scripts, undo: separated by spaces, in the
-    order in which they are run, there and back."""
+    or mariadb. state, end: where it stands and where it is to stand, rows joined by commas. make:
+    "yes" where the database may be missing, and is to be made. scripts, undo: separated by spaces,
+    in the order in which they are run, there and back."""
 
     bind: str
     stage: str
