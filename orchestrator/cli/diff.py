@@ -91,7 +91,7 @@ def _revision(
 ) -> Iterator[str]:
     inside = step.file.is_relative_to(root)
     file = (step.file.relative_to(root) if inside else step.file).as_posix()
-    yield f"#### `{step.revision}` {' '.join(step.message.split())}"
+    yield f"#### `{step.revision}` {' '.join(step.message.split())}".rstrip()
     yield ""
     yield f"`{file}`"
     yield ""

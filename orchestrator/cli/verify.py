@@ -53,17 +53,17 @@ _WORDS: Mapping[Verdict, str] = {
     epilog="Examples: orchestrator verify ./bundle; "
     "orchestrator verify ./bundle --results results.csv --json",
 )
-@click.argument("bundle", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("bundle", type=click.Path(path_type=Path, file_okay=False))
 @click.option(
     "--results",
     metavar="FILE",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    type=click.Path(path_type=Path, dir_okay=False),
     help="What run-all.sh wrote (default: results.csv in the bundle).",
 )
 @click.option(
     "--state",
     metavar="FILE",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    type=click.Path(path_type=Path, dir_okay=False),
     help="Where the targets stand, as `orchestrator status --json` told it; makes no connection, "
     "and compares no schemas.",
 )
@@ -102,8 +102,9 @@ def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        todo = "Name the folder that `--sql -o` wrote."
-        raise UsageError(Problem(f"it cannot be read: {error}", str(path), todo=todo)) from error
+        words = getattr(error, "strerror", None) or error
+        todo = "Name the folder that `--sql -o` wrote, or the file itself."
+        raise UsageError(Problem(f"it cannot be read: {words}", str(path), todo=todo)) from error
 
 
 def _plan(bundle: Path) -> PlanFile:

@@ -37,8 +37,8 @@ def changes_since(project: Project, binds: Sequence[Bind], base: str | None) -> 
     """What the work tree has that the base has not.
 
     base: a revision of Git, None for the branch that others are merged into. What counts is where
-    this branch left it. Raises UsageError where Git does not know it, or there is no work tree, and
-    HistoryError.
+    this branch left it. Raises UsageError where Git does not know it, or has no commit of it that
+    this branch has too, or there is no work tree, and HistoryError.
     """
     root = project.config.root
     top = Path(_git(root, "rev-parse", "--show-toplevel"))
@@ -70,10 +70,26 @@ def _base(root: Path, named: str | None) -> str:
         arguments = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
         found = _ask(root, *arguments)
         if found.returncode == 0:
-            return _git(root, "merge-base", "HEAD", found.stdout.strip())
+            return _parting(root, name, found.stdout.strip())
     what = f"Git knows no revision {named!r}" if named else "Git knows no branch to compare with"
     todo = "Name one that is there (fetch it first, where the clone is shallow): diff origin/main."
     raise UsageError(Problem(what, where=str(root), todo=todo))
+
+
+def _parting(root: Path, name: str, commit: str) -> str:
+    """The last commit that this branch has in common with its base."""
+    found = _ask(root, "merge-base", "HEAD", commit)
+    if found.returncode == 0:
+        return found.stdout.strip()
+    shallow = _git(root, "rev-parse", "--is-shallow-repository") == "true"
+    what = f"{name!r} and this branch have no commit in common"
+    todo = (
+        "Fetch the whole history: git fetch --unshallow (fetch-depth: 0 of actions/checkout)."
+        if shallow
+        else "Name the revision that this branch began at."
+    )
+    words = f"{what} in this shallow clone" if shallow else what
+    raise UsageError(Problem(words, where=str(root), todo=todo))
 
 
 def _git(root: Path, *arguments: str) -> str:
