@@ -127,7 +127,7 @@ def test_in_doubt(tmp_path: Path, any_database: DatabaseFactory) -> None:
     assert fleet.verify(folder)["t3"]["verdict"] == "done"
 
 
-_PROCEDURE = "CREATE PROCEDURE {at}.opaque() UPDATE items SET price = price + 1000"
+_PROCEDURE = "CREATE PROCEDURE {at}.opaque() ALTER TABLE items COMMENT = 'opaque'"
 _OPAQUE = (
     ("op.execute('CALL opaque()')", "op.execute('INSERT INTO notes VALUES (5)')"),
     (
@@ -259,5 +259,8 @@ def _until(true: Callable[[], bool], client: subprocess.Popen[bytes] | None = No
         if client is not None and client.poll() is not None:
             assert client.stdout is not None
             raise AssertionError(client.stdout.read().decode(errors="replace"))
-        assert time.monotonic() < deadline
+        if time.monotonic() > deadline:
+            if client is not None:
+                _kill(client)
+            raise AssertionError("it never came")
         time.sleep(0.05)
