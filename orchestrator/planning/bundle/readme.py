@@ -115,6 +115,11 @@ def _end(one: CohortScripts) -> tuple[str, ...]:
 def _revisions(content: Content, found: Sequence[CohortScripts]) -> Iterator[str]:
     yield "## Its revisions"
     yield ""
+    yield (
+        "What each is made of: what loses data, the locks that it takes on tables that were there"
+        " before it, and what lint, which looks for dangers, says to its author."
+    )
+    yield ""
     seen: set[tuple[str, str, str]] = set()
     for one in found:
         for step in one.cohort.steps:
@@ -125,7 +130,7 @@ def _revisions(content: Content, found: Sequence[CohortScripts]) -> Iterator[str
             yield from _revision(content, key, one, step)
     yield ""
     if content.remarks.notes:
-        yield "About the locks, which are those on tables that were there before the revision:"
+        yield "About the locks:"
         yield ""
         yield from (f"- {note}" for note in content.remarks.notes)
         yield ""

@@ -22,6 +22,7 @@ Key = tuple[str, str, str]
 
 _SHOWN = 80
 """Characters of a statement that are shown."""
+_LIVE = "live-step"
 _NAMED = 3
 """Statements of one revision with the same locks that are named one by one."""
 
@@ -64,6 +65,8 @@ def remarks_of(subjects: Sequence[Subject], report: LintReport) -> Remarks:
         lines = [f"locks{where}: {line}" for line in _locks(one)]
         found.setdefault(key, {}).update(dict.fromkeys(lines))
     for finding in report.findings:
+        if finding.rule == _LIVE:
+            continue  # The README has a part of its own for these.
         key = finding.bind, finding.revision, finding.direction
         found.setdefault(key, {})[_finding(finding)] = None
     notes = dict.fromkeys([*_legend(subjects), *_gaps(subjects, report)])
@@ -91,11 +94,17 @@ def _short(text: str) -> str:
 
 
 def _postgresql(subject: Subject) -> Iterator[tuple[str, Sent]]:
+    for sent, lock in _in_use(subject):
+        yield _mode_words(_settled(subject, sent, lock)), sent
+
+
+def _in_use(subject: Subject) -> Iterator[tuple[Sent, TableLock]]:
+    """The locks on tables that others may use: not those that the revision makes."""
     new = created(subject)
     for sent in subject.sent:
         for lock in table_locks(sent.text):
             if lock.table not in new:
-                yield _mode_words(_settled(subject, sent, lock)), sent
+                yield sent, lock
 
 
 def _settled(subject: Subject, sent: Sent, lock: TableLock) -> TableLock:
@@ -170,9 +179,8 @@ def _legend(subjects: Iterable[Subject]) -> Iterator[str]:
     modes = {
         lock.mode
         for one in subjects
-        if one.flavour.family == "postgresql"
-        for sent in one.sent
-        for lock in table_locks(sent.text)
+        if one.flavour.family == "postgresql" and not one.live
+        for _sent, lock in _in_use(one)
     }
     for mode in get_args(Mode):
         if mode in modes:

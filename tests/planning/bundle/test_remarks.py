@@ -90,8 +90,9 @@ def test_findings_and_what_nobody_looked_at() -> None:
         "Do not",
     )
     allowed = replace(finding, rule="truncate", line=0, allowed="we want it")
+    live = replace(finding, rule="live-step")  # said where the README tells what to do
     gap = NotChecked("shop", "postgresql-18", ("one", "two"), "there was no scratch database")
-    remarks = remarks_of([_subject()], LintReport((finding, allowed), (gap,), 1))
+    remarks = remarks_of([_subject()], LintReport((finding, allowed, live), (gap,), 1))
     assert remarks.revisions[KEY] == (
         "lint **error** (drop-table, r1.py:9): it goes. Do not",
         "lint (truncate): it goes. Allowed by its author: we want it",
@@ -104,4 +105,8 @@ def test_findings_and_what_nobody_looked_at() -> None:
 def test_only_the_modes_that_occur_are_explained() -> None:
     notes = remarks_of([_subject("CREATE INDEX x ON a (i)")], LintReport()).notes
     assert notes[0] == "SHARE: reads go on, writes wait."
+    assert not any(note.startswith("ACCESS EXCLUSIVE") for note in notes)
+    own = _subject("CREATE TABLE a (i int)", "DROP TABLE a")
+    live = replace(_subject("DROP TABLE b"), live=True)
+    notes = remarks_of([own, live], LintReport()).notes
     assert not any(note.startswith("ACCESS EXCLUSIVE") for note in notes)
