@@ -295,6 +295,7 @@ def _stopping(found: Sequence[CohortScripts]) -> Iterator[str]:
         " out why; tell who wrote this bundle |"
     )
     yield "| locked | another session works on it | start again later |"
+    yield "| (no line) | it was not its turn, or run-all.sh was killed | start run-all.sh again |"
     yield (
         '| live | a script ended, and the step behind it needs orchestrator | see "Steps that no'
         ' script can take" |'
@@ -348,6 +349,6 @@ def _files(found: Sequence[CohortScripts]) -> Iterator[str]:
     yield "- SHA256SUMS: of all of these."
     yield ""
     yield (
-        "Afterwards, whoever has orchestrator runs `orchestrator verify` on this folder: it says"
-        " of every target whether it is where it should be."
+        "Afterwards, give this folder back, with results.csv in it: `orchestrator verify` says of"
+        " every target whether it is where it should be."
     )
