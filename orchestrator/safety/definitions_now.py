@@ -208,5 +208,9 @@ def _columns(thing: Thing) -> Iterator[tuple[str, str]]:
         yield "table_name", thing.on
         yield "index_name", thing.name
     else:
+        if thing.kind == "trigger":
+            # By this column alone MariaDB looks into one database, and not into all of them, where
+            # DDL of other sessions fails it with error 1684 (sql/sql_show.cc, schema_tables).
+            yield "event_object_schema", thing.database
         yield f"{thing.kind}_schema", thing.database
         yield f"{thing.kind}_name", thing.name
