@@ -1,15 +1,13 @@
-"""A spatial index is built under a lock."""
+"""A full-text index is built under a lock, and the table written anew for it."""
 
 # on: mysql
 
-import sqlalchemy as sa
 from alembic import op
 
 
 def upgrade() -> None:
-    op.execute("ALTER TABLE users ADD COLUMN place POINT NOT NULL")
-    op.execute("CREATE SPATIAL INDEX ix_place ON users (place)")
+    op.execute("CREATE FULLTEXT INDEX ft_body ON notes (body)")  # finds: blocked-writes, table-rebuild
 
 
 def downgrade() -> None:
-    op.execute("ALTER TABLE users DROP COLUMN place")
+    op.drop_index("ft_body", "notes")
