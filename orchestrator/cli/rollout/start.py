@@ -205,6 +205,7 @@ def _begin(project: Project, asked: Asked, plan: Plan, rules: Rollout) -> int:
         who=who(),
         verify=asked.verify,
         before=verifier.digests,
+        shapes=verifier.kept,
     )
     return control(project, ledger, view, "start", asked.told) or blocked
 
