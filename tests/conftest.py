@@ -42,6 +42,10 @@ _FIXTURES: dict[str, tuple[Family, ...]] = {
     "mysql": ("mysql",),
     "any_server": ("postgresql", "mysql"),
 }
+_ONE_OF_EACH = ("tests/cli", "tests/execution/rollout")
+"""What these hold does not depend on a server's version: with --all-servers they run on one server
+of each family, and the others' time is left to tests that need it."""
+_SECOND = frozenset(("pg15", "mysql"))
 _keeper = pytest.StashKey[Keeper]()
 _address = pytest.StashKey[str]()
 _selected = pytest.StashKey[tuple[str, ...]]()
@@ -123,7 +127,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         if fixture in metafunc.fixturenames:
             selected = metafunc.config.stash[_selected]
             names = [name for name in selected if FAMILIES[name] in families]
+            if metafunc.config.getoption("--all-servers") and _is_one_of_each(metafunc):
+                names = [name for name in names if name not in _SECOND]
             metafunc.parametrize(fixture, names or [_NOT_ASKED_FOR], indirect=True, scope="session")
+
+
+def _is_one_of_each(metafunc: pytest.Metafunc) -> bool:
+    folder = metafunc.definition.path.relative_to(metafunc.config.rootpath).as_posix()
+    return folder.startswith(_ONE_OF_EACH)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

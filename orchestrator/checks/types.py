@@ -13,7 +13,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 ItemKind = Literal[
     "table",
@@ -61,8 +61,23 @@ class Shape:
     @cached_property
     def digest(self) -> str:
         """The fingerprint: SHA-256 over all items, in hexadecimal."""
-        whole = [[one.kind, one.table, one.name, one.facts] for one in self.items]
-        return hashlib.sha256(json.dumps(whole, ensure_ascii=True).encode("ascii")).hexdigest()
+        whole = json.dumps(self.plain, ensure_ascii=True)
+        return hashlib.sha256(whole.encode("ascii")).hexdigest()
+
+    @property
+    def plain(self) -> list[list[object]]:
+        """The items as values that JSON keeps."""
+        return [[one.kind, one.table, one.name, one.facts] for one in self.items]
+
+    @classmethod
+    def of(cls, plain: list[Any]) -> Shape:
+        """The shape that gave `plain`, after JSON."""
+        return cls(
+            tuple(
+                Item(kind, table, name, tuple((fact, value) for fact, value in facts))
+                for kind, table, name, facts in plain
+            )
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ def why_again(connection: Connection, error: Exception) -> tuple[Exception, Pass
     original = _original(error)
     if not isinstance(original, driver_error) and not lost:
         return error, None, False
-    return error, passing(original, lost=lost), lost
+    return error, passing(original or error, lost=lost), lost
 
 
 def same_connection(connection: Connection, driver: object) -> None:

@@ -90,7 +90,8 @@ def _postgresql(connection: Connection, schemas: Sequence[str]) -> list[_Row]:
         # reltuples is -1 until the table is analyzed for the first time (PostgreSQL 18 manual,
         # 52.11 "pg_class"); what was inserted is counted meanwhile.
         "SELECT n.nspname, c.relname,"
-        " greatest(c.reltuples, pg_stat_get_live_tuples(c.oid), 0)::bigint,"
+        " CASE WHEN c.reltuples >= 0 THEN c.reltuples"
+        " ELSE pg_stat_get_live_tuples(c.oid) END::bigint,"
         " c.relpages::bigint * current_setting('block_size')::bigint, NULL"
         " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
         " WHERE c.relkind = 'r' AND n.nspname = ANY(CAST(:schemas AS text[]))"

@@ -10,6 +10,7 @@ must be like, over batches, waves and the runs of a rollout.
 
 from __future__ import annotations
 
+import json
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,6 +32,9 @@ EMPTY = Shape(())
 
 _KEPT = 500
 """Shapes that are kept to tell differences from; others are read from a target again."""
+
+_WRITTEN = 50
+"""Shapes that are written down for other processes."""
 
 _TRIED = 3
 """Targets that are read again to find one shape."""
@@ -107,13 +111,22 @@ class Verifier:
                 self._before[target.id] = most[self._ways[target.id]].digest
         return (*told, *self._mixed(targets))
 
-    def remember(self, rows: Iterable[RolloutTarget], plan: Plan) -> None:
+    @property
+    def kept(self) -> str:
+        """The shapes that most targets had before, as a text for `remember`: when every target has
+        moved on, nothing else tells what one was like."""
+        frequent = Counter(self._before.values()).most_common(_WRITTEN)
+        return self._shapes.write(digest for digest, _count in frequent)
+
+    def remember(self, rows: Iterable[RolloutTarget], plan: Plan, kept: str = "") -> None:
         """Go on with a rollout: what was taken at its start, and what those of its targets are like
         that are done.
 
         rows: all its targets. plan: its whole plan as it stands now
-        (`execution.planner.resume_plan`), in which targets at their end have no steps.
+        (`execution.planner.resume_plan`), in which targets at their end have no steps. kept: from
+        the Verifier of the start.
         """
+        self._shapes.read_back(kept)
         known = {
             target.id: (target, cohort) for cohort in plan.cohorts for target in cohort.targets
         }
@@ -271,6 +284,18 @@ class _Shapes:
             digests[place] = digest
         problems = {places[index]: words for index, words in second.problems.items()}
         return Fingerprints(tuple(digests), problems, {**found.shapes, **second.shapes})
+
+    def write(self, digests: Iterable[str]) -> str:
+        """These shapes as JSON, as far as they are kept."""
+        known = {one: self._kept[one] for one in digests if one in self._kept}
+        return json.dumps({digest: shape.plain for digest, shape in known.items()})
+
+    def read_back(self, text: str) -> None:
+        """Keep what `write` wrote."""
+        for digest, items in json.loads(text or "{}").items():
+            shape = Shape.of(items)
+            if shape.digest == digest:  # else an older release made it
+                self._keep(digest, shape)
 
     def differences(
         self, expected: str, others: Iterable[Target], digest: str, target: Target

@@ -16,16 +16,18 @@ from orchestrator.errors import Problem, UsageError
 from orchestrator.ledger import tables
 from orchestrator.ledger.rollout_types import OVER, RolloutRow, WaveCount, WaveRow
 
+_LONG = ("plan", "shapes")
+
 
 def rows_query(*, plan: bool) -> Select[Any]:
-    """Asks for rollouts. plan: with the texts of their plans."""
-    columns = [one for one in tables.rollouts.columns if plan or one.name != "plan"]
+    """Asks for rollouts. plan: with the texts of their plans, and of their shapes."""
+    columns = [one for one in tables.rollouts.columns if plan or one.name not in _LONG]
     return select(*columns)
 
 
 def rollout_of(found: Row[Any]) -> RolloutRow:
     """A row that `rows_query` asked for."""
-    return RolloutRow(**{"plan": "", **found._mapping})
+    return RolloutRow(**{**dict.fromkeys(_LONG, ""), **found._mapping})
 
 
 def waves_of(connection: Connection, ids: Sequence[str]) -> dict[str, tuple[WaveRow, ...]]:

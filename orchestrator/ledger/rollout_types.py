@@ -38,7 +38,8 @@ class RolloutRow:
     drives it now or did last; its signs of life are the rollout's. runs of it are found by
     `orchestrator_rollout_runs`. reason: why it is not running, for people. wave: the number of the
     wave that it is in. reverts: the id of the rollout or run that it takes back, "" for none.
-    verify: whether fingerprints are compared.
+    verify: whether fingerprints are compared. shapes: what targets were like before, for those that
+    are compared with it when no target is so any more (`execution.verifying.Verifier.kept`).
     """
 
     id: str
@@ -55,6 +56,7 @@ class RolloutRow:
     ask: Ask = ""
     run: str = ""
     reverts: str = ""
+    shapes: str = ""
 
 
 @dataclass(frozen=True, slots=True)

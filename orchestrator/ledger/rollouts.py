@@ -78,7 +78,7 @@ class Rollouts:
         binds = {one.bind for one in targets}
 
         def work(connection: Connection) -> None:
-            self._check_packet(connection, row.plan)
+            self._check_packet(connection, row.plan, row.shapes)
             _take(connection, row.id, binds)
             connection.execute(insert(tables.rollouts).values(**asdict(row)))
             if row.run:
@@ -287,12 +287,12 @@ class Rollouts:
         values = {"rollout": rollout, "run": run, "claimed": self._ledger.now()}
         connection.execute(tables.put(tables.rollout_runs, connection.dialect.name), values)
 
-    def _check_packet(self, connection: Connection, plan: str) -> None:
+    def _check_packet(self, connection: Connection, *texts: str) -> None:
         """MySQL drops the connection over a longer one, and says nothing of the reason."""
         if connection.dialect.name not in ("mysql", "mariadb"):
             return
         most = int(connection.execute(text("SELECT @@max_allowed_packet")).scalar_one())
-        needed = len(pack(plan)) + _REST_OF_PACKET
+        needed = sum(len(pack(one)) for one in texts) + _REST_OF_PACKET
         if needed > most:
             raise LedgerError(
                 Problem(

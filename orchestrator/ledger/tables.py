@@ -157,6 +157,7 @@ rollouts = Table(
     Column("ask", String(_ID_LENGTH), nullable=False),
     Column("run", String(_ID_LENGTH), nullable=False),
     Column("reverts", String(_ID_LENGTH), nullable=False),
+    Column("shapes", Packed, nullable=False),
     Index("orchestrator_rollouts_created", "created", "id"),
     **_MYSQL,
 )

@@ -223,6 +223,25 @@ def test_another_process_compares_with_what_the_first_one_did(
     }
 
 
+def test_what_differs_is_told_when_no_target_is_as_it_was(
+    tmp_path: Path, any_database: DatabaseFactory
+) -> None:
+    """All the others have moved on, and the process that saw them before is gone."""
+    fleet = Fleet.make(tmp_path, [any_database()], 3, "{}")
+    first = Work(fleet)
+    whole = first.plan()
+    first.verifier.before(whole)
+    assert list(first.run(first.plan("upgrade", "head", "t0", "t1"))) == []
+    rows, kept = rows_of(first.verifier, whole, ["t0", "t1"]), first.verifier.kept
+
+    second = Work(fleet)
+    left = second.plan()
+    second.verifier.remember(rows, left, kept)
+    fleet.sql("t2", "ALTER TABLE {at}.items ADD COLUMN odd integer")
+    (changed,) = second.verifier.again(left)
+    assert told([changed])[0][2] == ["table items: column odd is not expected"]
+
+
 def test_what_cannot_be_read_is_told(tmp_path: Path, pg_database: DatabaseFactory) -> None:
     work = Work(Fleet.make(tmp_path, [pg_database()], 3, "{}"))
     plan = work.plan()

@@ -5,14 +5,13 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import inspect, make_url, text
+from sqlalchemy import event, inspect, make_url, text
 
 from orchestrator.config.ledger_tables import LEDGER_TABLES
 from orchestrator.errors import LedgerError, UsageError
@@ -203,20 +202,19 @@ def test_a_wave_of_new_targets(url: str) -> None:
 
 
 def test_ten_thousand_targets_and_a_plan_of_megabytes(url: str) -> None:
-    _ledger, rollouts = opened(url)
+    ledger, rollouts = opened(url)
     # Nothing in it comes twice, as digests in a plan do not.
     plan = "\n".join(f"{number * 2654435761 % 2**64:x}" for number in range(800_000))
     assert len(plan) > 10_000_000
     many = places(count=10_000)
-    began = time.monotonic()
+    sent: list[str] = []
+    event.listen(ledger.engine, "before_cursor_execute", lambda *told: sent.append(told[2]))
     rollouts.create(rollout(plan=""), WAVES, many)
-    took = time.monotonic() - began
-    assert took < 8, f"{took:.1f} s: four times what is meant, for busy machines"
-    assert rollouts.targets(rollout().id) == many
-    began = time.monotonic()
     rollouts.put(rollout().id, [replace(one, state="done") for one in many])
-    assert time.monotonic() - began < 8
+    # Under a second each on a machine that has nothing else to do; here it is what decides that.
+    assert len(sent) < 60, "hundreds of rows in a statement"
     assert rollouts.view(None).counts == (WaveCount(0, done=2), WaveCount(1, done=9_998))
+    assert rollouts.targets(rollout().id) == tuple(replace(one, state="done") for one in many)
     rollouts.create(rollout("big", plan=plan), WAVES, places("main"))
     assert rollouts.view("big").row.plan == plan
 

@@ -126,6 +126,7 @@ def _begin(project: Project, ledger: Ledger, back: Moved, made: Revert, asked: _
         who=who(),
         verify=asked.verify,
         before=verifier.digests,
+        shapes=verifier.kept,
         reverts=back.id,
     )
     code = control(project, ledger, view, "revert", asked.told) or blocked

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
@@ -14,6 +14,7 @@ from orchestrator.cli.lint_output import tell_not_checked
 from orchestrator.cli.options import as_json, must_select, opened, selects
 from orchestrator.cli.output import note, plural, print_json, say
 from orchestrator.cli.plan import Printer
+from orchestrator.cli.progress import SMALL
 from orchestrator.cli.recorder import open_ledger
 from orchestrator.cli.rollout.control import Told, control
 from orchestrator.cli.rollout.shown import (
@@ -184,15 +185,9 @@ def _begin(project: Project, asked: Asked, plan: Plan, rules: Rollout) -> int:
     waves = split(moving_targets(plan), rules, depends)
     document = plan_document(plan, project.config.root, selection_data(asked.selection))
     verifier = Verifier(scope_of(project))
-    report = lint_plan(project, plan) if asked.lint else None
-    planned = Planned(
-        plan,
-        document["digest"],
-        tuple((one, wave_row(number, one, rules)) for number, one in enumerate(waves)),
-        verifier.before(plan) if asked.verify else (),
-        report,
-        report.at_least(project.config.lint.fail_on) if report is not None else (),
-    )
+    rows = [wave_row(number, one, rules) for number, one in enumerate(waves)]
+    planned = Planned(plan, document["digest"], tuple(zip(waves, rows, strict=True)))
+    planned = _looked_at(project, asked, planned, verifier)
     _show(planned, asked)
     blocked = int(bool(plan.blocked))
     if ledger is None:
@@ -210,8 +205,23 @@ def _begin(project: Project, asked: Asked, plan: Plan, rules: Rollout) -> int:
         who=who(),
         verify=asked.verify,
         before=verifier.digests,
+        shapes=verifier.kept,
     )
     return control(project, ledger, view, "start", asked.told) or blocked
+
+
+def _looked_at(project: Project, asked: Asked, planned: Planned, verifier: Verifier) -> Planned:
+    """With what lint says of its revisions, and which targets are not like their cohort."""
+    if asked.told.log_format == "text" and planned.targets > SMALL and (asked.lint or asked.verify):
+        targets = plural(planned.targets, "target")
+        note(f"looking at {targets} and their revisions before anything runs")
+    report = lint_plan(project, planned.plan) if asked.lint else None
+    return replace(
+        planned,
+        mixed=verifier.before(planned.plan) if asked.verify else (),
+        lint=report,
+        findings=report.at_least(project.config.lint.fail_on) if report is not None else (),
+    )
 
 
 def _show(planned: Planned, asked: Asked) -> None:

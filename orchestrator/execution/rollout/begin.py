@@ -45,14 +45,15 @@ def begin(
     who: str,
     verify: bool = True,
     before: Mapping[str, str] | None = None,
+    shapes: str = "",
     reverts: str = "",
 ) -> RolloutView:
     """Write a new rollout into the ledger; nobody drives it yet (see Controller).
 
     document: the plan, as `plan_document` gives it. waves: its moving targets, from
     `planning.waves.split`. rules: what counts where a wave says nothing. before: fingerprints by
-    targets' ids, from `Verifier.before`. Raises UsageError when one of its binds is in another
-    rollout, and LedgerError.
+    targets' ids, from `Verifier.before`. shapes: `Verifier.kept`. Raises UsageError when one of its
+    binds is in another rollout, and LedgerError.
     """
     now = ledger.now()
     row = RolloutRow(
@@ -65,6 +66,7 @@ def begin(
         plan=write_plan(document),
         verify=verify,
         reverts=reverts,
+        shapes=shapes,
     )
     begun = rows_of(row, plan, waves, rules, before or {})
     rollouts = Rollouts(ledger)

@@ -146,7 +146,7 @@ class Controller:
             return None
         verifier = Verifier(scope_of(self._project))
         rows = self._notes.rows()
-        verifier.remember(rows, remaining.plan(rows).plan)
+        verifier.remember(rows, remaining.plan(rows).plan, self._view.row.shapes)
         return verifier
 
     # -- the way -----------------------------------------------------------------------------

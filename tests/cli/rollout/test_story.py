@@ -88,7 +88,8 @@ def test_events_tell_the_same(tmp_path: Path, pg_database: DatabaseFactory) -> N
     said = fleet.project.run(*START, "--log-format", "json", "--json")
     assert said.code == 0, said.all
     told = events(said)
-    names = [one["event"] for one in told]
+    # A warning: this ledger is lost with the container, where there is one.
+    names = [one["event"] for one in told if one["event"] != "warning"]
     # A target begins in a thread, while another's end is told.
     apart = ("recording", "step-started", "target-started", "target-ended")
     assert [name for name in names if name not in apart] == [
