@@ -91,6 +91,34 @@ def test_inside_a_statement(tmp_path: Path, any_database: DatabaseFactory, left:
     assert fleet.contents(["t2"])["t2"] == expected
 
 
+def test_interrupted(tmp_path: Path, any_database: DatabaseFactory) -> None:
+    """Ctrl-C reaches run-all.sh and its clients; it writes down what became of what it had begun,
+    and goes on when it is started again."""
+    fleet = Bundled.make(tmp_path, any_database(), 4, more=", lock_timeout: 60s")
+    folder = fleet.bundle()
+    with _holding(fleet, "t2"):
+        process = subprocess.Popen(
+            ["sh", "./run-all.sh", "-j", "1"],
+            cwd=folder,
+            env={**os.environ, **fleet.environment()},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        _until(lambda: _waiting(fleet), process)
+        os.killpg(process.pid, signal.SIGINT)
+        time.sleep(0.5)
+        _end_waiting(fleet)
+        out, _ = process.communicate(timeout=90)
+    assert process.returncode == 1, out
+    assert b"run-all.sh: stopping; start it again to go on" in out
+    assert results(folder)[fleet.place("t2")]["result"] == "failed"
+    ran = fleet.run_all(folder)
+    assert ran.code == 0, ran.said
+    assert {one["verdict"] for one in fleet.verify(folder).values()} == {"done"}
+
+
 def test_in_doubt(tmp_path: Path, any_database: DatabaseFactory) -> None:
     """Nothing tells whether a CALL ran: run-all.sh says so, and repair finishes it."""
     fleet = Bundled.make(tmp_path, any_database(), 4, more=", lock_timeout: 60s")
