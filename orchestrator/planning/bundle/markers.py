@@ -17,6 +17,8 @@ from __future__ import annotations
 from orchestrator.planning.bundle.types import ScriptStep, joined
 from orchestrator.safety.journal import source_of
 
+MARKED = "-- Lines that begin with '-- @' tell run-all.sh where it may go on after an interruption."
+"""For the reader."""
 OPENING = "-- @opening"
 END = "-- @end"
 STEP = "-- @step "

@@ -19,6 +19,7 @@ from orchestrator.planning.bundle.markers import (
     EVIDENCE,
     HALF,
     LOCKED,
+    MARKED,
     OPENING,
     REFUSED,
     STANDS,
@@ -75,8 +76,10 @@ def _opening(script: Script) -> Iterator[str]:
     yield f"-- orchestrator {__version__}: {script.title}"
     yield f"-- Part of plan {script.digest}"
     yield f"-- Run it with: {client} {_CLIENT} DATABASE < THIS_FILE"
+    yield MARKED
     yield OPENING
     yield "SET NAMES utf8mb4;"
+    yield "-- run-all.sh sets these two where it goes on in the middle."
     start = _text(joined(script.start))
     yield f"SET @orchestrator_at = COALESCE(@orchestrator_at, {start});"
     yield "SET @orchestrator_journal = COALESCE(@orchestrator_journal, '');"

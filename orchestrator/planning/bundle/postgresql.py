@@ -22,6 +22,7 @@ from orchestrator.planning.bundle.markers import (
     HALF,
     JOINED,
     LOCKED,
+    MARKED,
     OPENING,
     REFUSED,
     STANDS,
@@ -133,6 +134,7 @@ def _opening(script: Script) -> Iterator[str]:
     yield f"-- orchestrator {__version__}: {script.title}"
     yield f"-- Part of plan {script.digest}"
     yield f"-- Run it with: psql -X -d DATABASE{what} -f THIS_FILE"
+    yield MARKED
     yield OPENING
     yield "\\set ON_ERROR_STOP on\n\\set VERBOSITY terse"
     # The texts below were quoted for exactly these two settings.
@@ -143,6 +145,7 @@ def _opening(script: Script) -> Iterator[str]:
         yield "\\endif\n\\set orchestrator_target :target\n\\unset target"
     else:
         yield "\\set orchestrator_target ''"
+    yield "-- run-all.sh sets these two where it goes on in the middle."
     start = text_literal("postgresql", joined(script.start))
     yield f"\\if :{{?orchestrator_at}}\n\\else\nSELECT {start} AS orchestrator_at \\gset\n\\endif"
     yield "\\if :{?orchestrator_journal}\n\\else\n\\set orchestrator_journal ''\n\\endif"
