@@ -12,8 +12,9 @@ from sqlalchemy import URL
 from tests.cli.small import SmallProject, shown, small_project
 
 
-def bundled_project(root: Path, shop: URL, audit: URL) -> SmallProject:
-    """shop: tenants acme and globex, s1 to s4, of which s3 asks the database. audit: a1, a2."""
+def bundled_project(root: Path, shop: URL, audit: URL, maker: str) -> SmallProject:
+    """shop: tenants acme and globex, s1 to s4, of which s3 asks the database. audit: a1, a2;
+    maker: its server's, mysql or mariadb."""
     made = small_project(
         root,
         f"""
@@ -26,7 +27,7 @@ def bundled_project(root: Path, shop: URL, audit: URL) -> SmallProject:
             tenants: {{list: [acme, globex]}}
             name: "t_{{tenant}}"
             create: true
-          audit: {{url: {shown(audit)}, flavour: mariadb, apps: []}}
+          audit: {{url: {shown(audit)}, flavour: {maker}, apps: []}}
         """,
     )
     made.revision(

@@ -16,22 +16,26 @@ import servers
 from tests.cli.bundled import bundled_project
 from tests.cli.small import SmallProject
 
-S, A = "shop/postgresql/", "audit/mariadb/"
+S = "shop/postgresql/"
 FROM = ("--from", "shop:s1", "--from", "audit:a1")
-SCRIPTS = {
-    f"{S}s1-s2.up.sql",
-    f"{S}s3-s4.up.sql",
-    f"{S}s1-s4.down.sql",
-    f"{A}a1-a2.up.sql",
-    f"{A}a1-a2.down.sql",
-}
+
+
+@pytest.fixture
+def maker(mysql: servers.RunningServer) -> str:
+    """mysql or mariadb."""
+    return mysql.flavour.partition("-")[0]
+
+
+def _scripts(maker: str) -> set[str]:
+    audit = {f"audit/{maker}/a1-a2.{way}.sql" for way in ("up", "down")}
+    return {f"{S}s1-s2.up.sql", f"{S}s3-s4.up.sql", f"{S}s1-s4.down.sql"} | audit
 
 
 @pytest.fixture
 def project(
-    tmp_path: Path, pg_database: Callable[[], URL], my_database: Callable[[], URL]
+    tmp_path: Path, pg_database: Callable[[], URL], my_database: Callable[[], URL], maker: str
 ) -> SmallProject:
-    return bundled_project(tmp_path, pg_database(), my_database())
+    return bundled_project(tmp_path, pg_database(), my_database(), maker)
 
 
 @pytest.fixture
@@ -56,13 +60,13 @@ def _lines(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_a_bundle_is_whole(begun: SmallProject) -> None:
+def test_a_bundle_is_whole(begun: SmallProject, maker: str) -> None:
     said = begun.run("upgrade", "--all", "--sql", "-o", "bundle")
     assert said.code == 0, said.all
     folder = begun.root / "bundle"
     files = _files(folder)
     others = {"README.md", "plan.json", "targets.csv", "run-all.sh", "SHA256SUMS"}
-    assert set(files) == SCRIPTS | others
+    assert set(files) == _scripts(maker) | others
     sums = dict(line.split("  ")[::-1] for line in files["SHA256SUMS"].decode().splitlines())
     digests = {name: sha256(data).hexdigest() for name, data in files.items()}
     assert sums == {name: one for name, one in digests.items() if name != "SHA256SUMS"}
@@ -75,10 +79,10 @@ def test_a_bundle_is_whole(begun: SmallProject) -> None:
     assert set(lines) == {"acme", "globex", "audit"}
     assert (lines["acme"]["schema"], lines["acme"]["state"]) == ("t_acme", "s1")
     assert lines["acme"]["scripts"] == f"{S}s1-s2.up.sql {S}s3-s4.up.sql"
-    assert lines["audit"]["client"] == "mariadb"
+    assert lines["audit"]["client"] == maker
 
 
-def test_the_readme_says_it_in_words(begun: SmallProject) -> None:
+def test_the_readme_says_it_in_words(begun: SmallProject, postgres: servers.RunningServer) -> None:
     begun.run("upgrade", "--all", "--sql", "-o", "bundle")
     text = (begun.root / "bundle" / "README.md").read_text(encoding="utf-8")
     digest = json.loads((begun.root / "bundle" / "plan.json").read_text())["digest"]
@@ -86,7 +90,7 @@ def test_the_readme_says_it_in_words(begun: SmallProject) -> None:
         "# Database upgrade: 3 databases and schemas",
         f"Plan `{digest}`",
         "**2 statements may lose or overwrite data**",
-        f"| 1 | shop | postgresql-18 | 2 | s1 | s4 | 3 | `{S}s1-s2.up.sql`<br>",
+        f"| 1 | shop | {postgres.flavour} | 2 | s1 | s4 | 3 | `{S}s1-s2.up.sql`<br>",
         "- **shop s2**: no message (2 statements)",
         "DESTRUCTIVE**, drops a column: `ALTER TABLE items DROP COLUMN name`",
         "locks: ACCESS EXCLUSIVE on items: `ALTER TABLE items ADD COLUMN price",
@@ -120,7 +124,7 @@ _HALVES = ("s1-s2", "s3-s4")
 
 
 @pytest.mark.parametrize("how", ["state", "from"])
-def test_a_bundle_without_a_connection(begun: SmallProject, how: str) -> None:
+def test_a_bundle_without_a_connection(begun: SmallProject, how: str, maker: str) -> None:
     online = begun.run("upgrade", "--all", "--sql", "-o", "online")
     assert online.code == 0, online.all
     begun.write("states.json", begun.run("status", "--json", "--all").out)
@@ -129,9 +133,10 @@ def test_a_bundle_without_a_connection(begun: SmallProject, how: str) -> None:
     said = begun.run("upgrade", "--all", "--sql", "-o", "bundle", *told)
     assert said.code == 0, said.all
     ours, theirs = (_files(begun.root / name) for name in ("bundle", "online"))
-    assert set(ours) >= SCRIPTS
+    scripts = _scripts(maker)
+    assert set(ours) >= scripts
     if how == "state":  # --from does not say which PostgreSQL it is, nor does the digest.
-        assert {name: ours[name] for name in SCRIPTS} == {name: theirs[name] for name in SCRIPTS}
+        assert {name: ours[name] for name in scripts} == {name: theirs[name] for name in scripts}
     readme = ours["README.md"].decode()
     assert "locks: SHARE on items, for as long as it takes to build an index" in readme
     assert "are **not known**: only such a server can tell" in readme
@@ -159,16 +164,16 @@ def test_targets_that_nobody_told_about_are_named(begun: SmallProject) -> None:
     assert {line["tenant"] for line in _lines(begun.root / "bundle")} == {"acme", ""}
 
 
-def test_a_downgrade_has_a_bundle_too(begun: SmallProject) -> None:
+def test_a_downgrade_has_a_bundle_too(begun: SmallProject, maker: str) -> None:
     said = begun.run("downgrade", "--bind", "audit", "--to", "base", "--sql", "-o", "bundle")
     assert said.code == 0, said.all
     folder = begun.root / "bundle"
-    assert {f"{A}base-a1.down.sql", f"{A}base-a1.up.sql"} <= set(_files(folder))
+    assert {f"audit/{maker}/base-a1.{way}.sql" for way in ("down", "up")} <= set(_files(folder))
     readme = (folder / "README.md").read_text(encoding="utf-8")
     assert "# Database downgrade: 1 database or schema" in readme
     assert "drops a table: `DROP TABLE log`" in readme
     (line,) = _lines(folder)
-    assert line["scripts"] == f"{A}base-a1.down.sql"
+    assert line["scripts"] == f"audit/{maker}/base-a1.down.sql"
 
 
 def test_what_is_refused(begun: SmallProject) -> None:
