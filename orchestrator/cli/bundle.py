@@ -68,8 +68,8 @@ def write_bundle(
         _tell_rest(plan)
         note("nothing to do: no bundle is written")
         return _code(plan)
-    given = bool(asked.from_) or asked.state is not None
-    sources = nobody() if given else None
+    alone = asked.no_lint or bool(asked.from_) or asked.state is not None
+    sources = nobody() if alone else None
     report, subjects = looked_at(project, plan_questions(plan), sources)
     remarks = remarks_of(subjects, report)
     content = content_of(project, plan, selection_data(asked.selection), listener, remarks)

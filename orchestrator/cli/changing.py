@@ -16,7 +16,13 @@ import click
 
 from orchestrator.cli.apply import dry_run, log_format
 from orchestrator.cli.options import as_json, opened, selects
-from orchestrator.cli.script import from_revision, output_folder, print_scripts, state_file
+from orchestrator.cli.script import (
+    from_revision,
+    no_lint,
+    output_folder,
+    print_scripts,
+    state_file,
+)
 from orchestrator.config import Config
 from orchestrator.config.mistake import Mistake
 from orchestrator.config.values import duration
@@ -37,6 +43,7 @@ class Asked:
     output: Path | None
     from_: tuple[str, ...]
     state: Path | None
+    no_lint: bool
     log_format: str
     as_json: bool
 
@@ -98,6 +105,7 @@ def changes(function: Function) -> Function:
         output_folder,
         from_revision,
         state_file,
+        no_lint,
         log_format,
         as_json,
     ]

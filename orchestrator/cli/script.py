@@ -42,6 +42,13 @@ state_file = click.option(
     help="With --sql -o: where the targets stand, as `orchestrator status --json` told it.",
 )
 
+no_lint = click.option(
+    "--no-lint",
+    is_flag=True,
+    help="With --sql -o: try no revision on a scratch database; the bundle's README then knows less"
+    " of locks.",
+)
+
 
 def no_state(state: Path | None) -> None:
     """Refuse --state where it means nothing. Raises UsageError."""

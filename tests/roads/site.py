@@ -58,7 +58,9 @@ class Site:
         """Write the bundle of all targets, and run it with psql and mysql. RuntimeError when it
         failed."""
         folder = self.project.root / f"bundle{next(self._count)}"
-        self.project.orchestrator(verb, "--all", "--sql", *arguments, "-o", str(folder))
+        self.project.orchestrator(
+            verb, "--all", "--sql", "--no-lint", *arguments, "-o", str(folder)
+        )
         clients = client_folder(self.project.root / "clients")
         ran = run_all(folder, environment(self.databases.values(), clients))
         if ran.code:
