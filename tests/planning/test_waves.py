@@ -191,10 +191,20 @@ waves = st.lists(
     max_size=5,
     unique_by=lambda wave: wave.name,
 )
+_BINDS = ("shop", "main", "audit", "away")
+
+
+def _without_cycles(needs: dict[str, list[str]]) -> dict[str, list[str]]:
+    """databases.yaml has none: a bind needs only those behind it here."""
+    return {
+        name: [other for other in others if _BINDS.index(other) > _BINDS.index(name)]
+        for name, others in needs.items()
+    }
+
+
 depends = st.dictionaries(
-    st.sampled_from(("shop", "main", "audit", "away")),
-    st.lists(st.sampled_from(("shop", "main", "audit", "away")), max_size=2),
-)
+    st.sampled_from(_BINDS), st.lists(st.sampled_from(_BINDS), max_size=2)
+).map(_without_cycles)
 
 
 @given(waves, depends, st.integers(0, 40), st.randoms())
@@ -213,8 +223,6 @@ def test_every_target_is_in_one_wave(
     for one in found:
         assert one.pulled <= {target.id for target in one.targets}
     for name, others in needs.items():
-        if name in others:
-            continue
         first = {
             bind_name: next(
                 (
