@@ -105,6 +105,8 @@ def test_interrupted(tmp_path: Path, any_database: DatabaseFactory) -> None:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            # Whoever runs the tests in the background may have it ignored, and so would the shell.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         _until(lambda: _waiting(fleet), process)
         os.killpg(process.pid, signal.SIGINT)
