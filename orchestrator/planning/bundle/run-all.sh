@@ -337,7 +337,7 @@ run_target() {
             sleep 1
             waited=$((waited + 1))
             # A step may be half-way where another session was busy: look anew.
-            resumed='' step=1 first=0 half='' at=''
+            tries=0 resumed='' step=1 first=0 half='' at=''
             continue
         fi
         if grep -q '^orchestrator: begins' "$log"; then
