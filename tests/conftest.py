@@ -42,9 +42,15 @@ _FIXTURES: dict[str, tuple[Family, ...]] = {
     "mysql": ("mysql",),
     "any_server": ("postgresql", "mysql"),
 }
-_ONE_OF_EACH = ("tests/cli", "tests/execution/rollout")
-"""What these hold does not depend on a server's version: with --all-servers they run on one server
-of each family, and the others' time is left to tests that need it."""
+_ONE_OF_EACH = (
+    "tests/cli",
+    "tests/execution/rollout",
+    "tests/roads/test_bundle_shells.py",
+    "tests/roads/test_environment.py",
+    "tests/roads/test_public.py",
+)
+"""What these hold does not depend on a server's version, or takes too long for all of them: with
+--all-servers they run on one server of each family; --servers names others."""
 _SECOND = frozenset(("pg15", "mysql"))
 _keeper = pytest.StashKey[Keeper]()
 _address = pytest.StashKey[str]()

@@ -13,7 +13,7 @@ from tests.chaos.fleet import ChaosFleet
 from tests.chaos.points import Orders, Points, Victim, kind_of
 from tests.chaos.rounds import Chaos, Ran, complaint, servers_of
 
-KILLS = 60
+KILLS = 40
 SEED = 20261122
 
 
