@@ -106,12 +106,16 @@ class Site:
 
     @cached_property
     def scripts(self) -> tuple[Path, ...]:
-        """Each tenant's SQL from `start` to the head, in the order of the tenants."""
-        folder = self.root / "sql"
+        """Each tenant's SQL from `start` to the head, in the order of the tenants: what --sql prints
+        for the first, with the others' names."""
+        folder, first = self.root / "sql", self.tenants[0]
         origin = ("--from", revision_id(self.start)) if self.start else ()
-        spend(self.orchestrator("upgrade", "--all", "--sql", *origin, "-o", str(folder)))
-        found = {file.stem: file for file in folder.rglob("*.sql")}
-        return tuple(found[tenant] for tenant in self.tenants)
+        made = spend(self.orchestrator("upgrade", "--tenant", first, "--sql", *origin)).out
+        folder.mkdir(exist_ok=True)
+        found = [folder / f"{tenant}.sql" for tenant in self.tenants]
+        for tenant, file in zip(self.tenants, found, strict=True):
+            file.write_text(made.replace(first, tenant), encoding="utf-8")
+        return tuple(found)
 
     def spend(self, *commands: Command) -> Spent:
         """Run commands side by side, the server's processor time included."""
