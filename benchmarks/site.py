@@ -106,11 +106,12 @@ class Site:
 
     @cached_property
     def scripts(self) -> tuple[Path, ...]:
-        """Each tenant's SQL from `start` to the head, in the order of the tenants: what --sql prints
-        for the first, with the others' names."""
+        """Each tenant's SQL from `start` to the head, in the order of the tenants: what --sql
+        prints for the first, with the others' names."""
         folder, first = self.root / "sql", self.tenants[0]
         origin = ("--from", revision_id(self.start)) if self.start else ()
-        made = spend(self.orchestrator("upgrade", "--tenant", first, "--sql", *origin)).out
+        said = spend(self.orchestrator("upgrade", "--tenant", first, "--sql", *origin)).out
+        made = said[said.index("-- orchestrator") :]  # Behind what it says on stderr.
         folder.mkdir(exist_ok=True)
         found = [folder / f"{tenant}.sql" for tenant in self.tenants]
         for tenant, file in zip(self.tenants, found, strict=True):
