@@ -45,6 +45,7 @@ _FIXTURES: dict[str, tuple[Family, ...]] = {
 _ONE_OF_EACH = (
     "tests/cli",
     "tests/execution/rollout",
+    "tests/execution/test_drift_of_ten_thousand.py",
     "tests/roads/test_bundle_shells.py",
     "tests/roads/test_environment.py",
     "tests/roads/test_public.py",
@@ -145,7 +146,12 @@ def _is_one_of_each(metafunc: pytest.Metafunc) -> bool:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     run_slow = bool(config.getoption("--slow"))
-    left_out = [item for item in items if _for_another_server(item) or _is_slow(item, run_slow)]
+    every = bool(config.getoption("--all-servers"))
+    left_out = [
+        item
+        for item in items
+        if _for_another_server(item) or _is_slow(item, run_slow) or (every and _is_second(item))
+    ]
     if left_out:
         gone = set(left_out)
         items[:] = [item for item in items if item not in gone]
@@ -161,6 +167,13 @@ def _for_another_server(item: pytest.Item) -> bool:
         else {}
     )
     return any(parameters.get(fixture) == _NOT_ASKED_FOR for fixture in _FIXTURES)
+
+
+def _is_second(item: pytest.Item) -> bool:
+    """Whether a test that one server of each family is enough for is there for another one."""
+    parameters = item.callspec.params if hasattr(item, "callspec") else {}
+    marked = item.get_closest_marker("one_of_each") is not None
+    return marked and any(parameters.get(fixture) in _SECOND for fixture in _FIXTURES)
 
 
 def _is_slow(item: pytest.Item, run_slow: bool) -> bool:

@@ -10,7 +10,8 @@ import pytest
 from tests.conftest import DatabaseFactory
 from tests.roads.bundled import HEAD, Bundled
 
-SIZES = [12, pytest.param(300, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])]
+_LARGE = [pytest.mark.slow, pytest.mark.one_of_each, pytest.mark.timeout(1800)]
+SIZES = [12, pytest.param(300, marks=_LARGE)]
 
 
 @pytest.mark.parametrize("tenants", SIZES)
