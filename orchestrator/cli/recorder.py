@@ -35,6 +35,9 @@ from orchestrator.planning.planfile import plan_document
 
 Warn = Callable[[str], None]
 
+BY_HAND = "by-hand"
+"""The verb of a run that somebody else has done, with a bundle."""
+
 
 def open_ledger(config: Config, warn: Warn) -> Ledger:
     """The ledger of a command that changes databases, with what older runs had to spool.

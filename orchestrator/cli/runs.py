@@ -10,7 +10,7 @@ import click
 
 from orchestrator.cli.options import as_json, opened
 from orchestrator.cli.output import lasting, note, plural, print_json, print_table, say
-from orchestrator.cli.recorder import read_ledger
+from orchestrator.cli.recorder import BY_HAND, read_ledger
 from orchestrator.cli.summary import Failed, print_causes
 from orchestrator.errors import Problem, UsageError
 from orchestrator.execution.project import Project
@@ -108,7 +108,9 @@ def show(project: Project, run: str, failed: bool, as_json: bool) -> None:
     if rollout is not None:
         say(f"\n`orchestrator rollout status {rollout}` shows the whole rollout")
     elif rows and view.result != "running":
-        again = "upgrade" if view.run.verb == "upgrade" else f"{view.run.verb} ..."
+        # What was done by hand is finished by an upgrade too.
+        upgrades = view.run.verb in ("upgrade", BY_HAND)
+        again = "upgrade" if upgrades else f"{view.run.verb} ..."
         say(f"\n`orchestrator {again} --failed {view.run.id}` takes up {_these(len(rows))} again")
 
 

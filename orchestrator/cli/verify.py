@@ -14,7 +14,7 @@ import click
 from orchestrator.checks.differences import words
 from orchestrator.cli.options import as_json, opened
 from orchestrator.cli.output import note, plural, print_json, revisions, say
-from orchestrator.cli.recorder import open_ledger, recorded
+from orchestrator.cli.recorder import BY_HAND, open_ledger, recorded
 from orchestrator.cli.resume import selection_of
 from orchestrator.errors import Problem, UsageError
 from orchestrator.execution.project import Project
@@ -28,8 +28,6 @@ from orchestrator.ledger.ledger import Ledger
 from orchestrator.planning.bundle.folder import PLAN, SUMS
 from orchestrator.planning.planfile import PlanFile, read_plan
 
-BY_HAND = "by-hand"
-"""The verb of a run in the ledger that somebody else has done."""
 RESULTS = "results.csv"
 
 _SHOWN = 20

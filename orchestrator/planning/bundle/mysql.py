@@ -35,14 +35,11 @@ from orchestrator.planning.statements import Place, create_version_table, versio
 from orchestrator.safety.definitions_mysql import Reading, Thing, read
 from orchestrator.safety.definitions_now import definition_by_sql, there_by_sql
 from orchestrator.safety.journal import (
-    Entry,
     clear,
     create_journal,
     decide,
-    header,
     insert_rows,
     row,
-    source_of,
     text_literal,
 )
 from orchestrator.safety.locks import name_in_sql
@@ -64,11 +61,6 @@ def _place(script: Script) -> Place:
         version_num_length=bind.version_num_length,
         journal_table=bind.journal_table,
     )
-
-
-def _owner(script: Script) -> str:
-    """Whom the journal names, in the form of `safety.owners`."""
-    return f"orchestrator sql-{script.digest.rpartition(':')[2][:8]} 0 {script.flavour.name}"
 
 
 def _opening(script: Script) -> Iterator[str]:
@@ -235,19 +227,13 @@ class _Step:
     def _row(self, number: int, reading: Reading, *, first: bool) -> Iterator[str]:
         """REPLACE, because a statement that is tried again has a row already."""
         statements, seen = _look(reading.things)
-        head = self._head
+        head = self.step.header(self.script.owner)
         entry = row(head, number, "ddl", self.step.texts[number - 1], {})
         pairs = ", ".join(f"{_text(key)}, {told}" for key, told in seen)
         definitions = f"JSON_OBJECT({pairs})" if pairs else ""
         written = insert_rows("mysql", self._journal, [*[head] * first, entry], definitions)
         yield from (f"{one};" for one in statements)
         yield self._text(written.replace("INSERT", "REPLACE", 1))
-
-    @property
-    def _head(self) -> Entry:
-        one, texts, owner = self.step.step, self.step.texts, _owner(self.script)
-        source, direction = source_of(texts), one.direction.value
-        return header(one.revision, direction, source, texts, owner, live=False)
 
     def _evidence(self, number: int, reading: Reading) -> str:
         """As `safety.settle_mysql.settle` tells it."""

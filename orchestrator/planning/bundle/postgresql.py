@@ -44,15 +44,12 @@ from orchestrator.planning.statements import (
 from orchestrator.safety.alone import Alone, alone, session_changes, temporary_names
 from orchestrator.safety.evidence import INVALID, answers
 from orchestrator.safety.journal import (
-    Entry,
     Kind,
     clear,
     create_journal,
     decide,
-    header,
     insert_rows,
     row,
-    source_of,
     text_literal,
 )
 from orchestrator.safety.locks import builds_lock, number_in_sql
@@ -121,11 +118,6 @@ def _place(script: Script) -> _Anywhere:
         journal_table=bind.journal_table,
         variable=bind.tenancy == "schema",
     )
-
-
-def _owner(script: Script) -> str:
-    """Whom the journal names, in the form of `safety.owners`."""
-    return f"orchestrator sql-{script.digest.rpartition(':')[2][:8]} 0 psql"
 
 
 def _opening(script: Script) -> Iterator[str]:
@@ -245,7 +237,7 @@ def _settings(script: Script) -> Iterator[str]:
     path += ['"' + name.replace('"', '""') + '"' for name in bind.search_path]
     if path:
         yield f"SET search_path = {', '.join(path)};"
-    yield f"SET application_name = '{_owner(script)}';"
+    yield f"SET application_name = '{script.owner}';"
     yield f"SET lock_timeout = '{round(bind.lock_timeout * 1000)}ms';"
     if bind.statement_timeout:
         yield f"SET statement_timeout = '{round(bind.statement_timeout * 1000)}ms';"
@@ -339,17 +331,11 @@ class _Journalled:
         return f"SELECT '{EVIDENCE} ' || {told};"
 
     def _header(self) -> str:
-        return insert_rows("postgresql", self.place.journal, [self._head])
-
-    @property
-    def _head(self) -> Entry:
-        one, texts, owner = self.step.step, self.step.texts, _owner(self.script)
-        source, direction = source_of(texts), one.direction.value
-        return header(one.revision, direction, source, texts, owner, live=False)
+        return insert_rows("postgresql", self.place.journal, [self.step.header(self.script.owner)])
 
     def _row(self, number: int, kind: Kind, definitions: str = "") -> str:
         text = self.step.texts[number - 1]
-        entry = row(self._head, number, kind, text, {})
+        entry = row(self.step.header(self.script.owner), number, kind, text, {})
         return insert_rows("postgresql", self.place.journal, [entry], definitions)
 
 

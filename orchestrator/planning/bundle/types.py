@@ -10,6 +10,7 @@ from typing import Literal
 
 from orchestrator.config import Bind, Flavour
 from orchestrator.revisions.types import Segment, Step
+from orchestrator.safety.journal import Entry, header, source_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,12 @@ class ScriptStep:
     def texts(self) -> tuple[str, ...]:
         """All its statements, in order."""
         return tuple(text for segment in self.segments for text in segment.statements)
+
+    def header(self, owner: str) -> Entry:
+        """The first row of its journal."""
+        step = self.step
+        source, direction = source_of(self.texts), step.direction.value
+        return header(step.revision, direction, source, self.texts, owner, live=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +60,12 @@ class Script:
     def end(self) -> tuple[str, ...]:
         """Where it leaves a target."""
         return self.steps[-1].after
+
+    @property
+    def owner(self) -> str:
+        """Whom the journal names, in the form of `safety.owners`."""
+        client = "psql" if self.flavour.family == "postgresql" else self.flavour.name
+        return f"orchestrator sql-{self.digest.rpartition(':')[2][:8]} 0 {client}"
 
     @property
     def title(self) -> str:
