@@ -111,6 +111,18 @@ def test_what_was_done_by_hand_is_in_the_ledger_once(project: SmallProject) -> N
     assert _runs(project).count("by-hand") == 1
 
 
+def test_what_is_left_of_a_run_by_hand_is_taken_up(project: SmallProject) -> None:
+    _move(project, "s3", *TENANTS[1:])
+    assert project.run("verify", "bundle").code == 1
+    runs = project.run("runs", "--json").json()
+    (run,) = [one["run"] for one in runs if one["verb"] == "by-hand"]
+    shown = project.run("runs", "show", run)
+    assert f"`orchestrator upgrade --failed {run}` takes up this target again" in shown.out
+    said = project.run("upgrade", "--failed", run)
+    assert said.code == 0, said.all
+    assert "shop/acme" in said.out
+
+
 def test_a_state_file_instead_of_connections(project: SmallProject) -> None:
     _move(project, "s3", *TENANTS[1:])
     project.write("states.json", project.run("status", "--json", "--all").out)
