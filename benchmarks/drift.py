@@ -23,7 +23,7 @@ from sqlalchemy import URL, make_url
 
 from benchmarks.cases import DriftCase
 from benchmarks.fleets import administrator
-from benchmarks.measure import BenchmarkFailed
+from benchmarks.measure import BenchmarkFailed, peak_told, read_peak
 from benchmarks.site import names
 from servers import RunningServer
 
@@ -195,23 +195,21 @@ def look(root: Path, url: URL) -> Look:
         "PYTHONPATH": str(Path(__file__).parents[1]),
         "BENCH_URL": url.render_as_string(hide_password=False),
     }
-    out, err = root / "drift.json", root / "drift.err"
+    out, err, peak = (root / f"drift.{name}" for name in ("json", "err", "peak"))
     with out.open("wb") as stdout, err.open("wb") as stderr, _watching(url) as backends:
         started = time.perf_counter()
-        process = subprocess.Popen(
-            [sys.executable, "-m", "orchestrator", "drift", "--json"],
+        code = subprocess.call(
+            peak_told([sys.executable, "-m", "orchestrator", "drift", "--json"], peak),
             cwd=root,
             env=environment,
             stdout=stdout,
             stderr=stderr,
         )
-        _pid, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - started
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode not in (0, 1):
+    if code not in (0, 1):
         raise BenchmarkFailed(err.read_text(encoding="utf-8"))
     report = json.loads(out.read_text(encoding="utf-8"))
-    return Look(seconds, usage.ru_maxrss * 1024, max(backends, default=0), report)
+    return Look(seconds, read_peak(peak), max(backends, default=0), report)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import resource
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -68,6 +69,29 @@ def spend(*commands: Command, server: int | None = None) -> Spent:
         time.sleep(_LEAVING)
         cpu += _cpu_of(server) - before
     return Spent(seconds, cpu, peak * 1024 if peak > own else 0, out)
+
+
+# Linux counts as a process's peak also what the one that forked it held (fs/exec.c), so one that
+# is small stands between, and asks.
+_BETWEEN = """
+import resource, subprocess, sys
+code = subprocess.call(sys.argv[2:])
+with open(sys.argv[1], "w") as told:
+    told.write(str(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss))
+sys.exit(code)
+"""
+
+
+def peak_told(arguments: Sequence[str], told: Path) -> list[str]:
+    """The same command, which also writes into the file `told` what memory it took at most; ends
+    with its exit code."""
+    return [sys.executable, "-I", "-S", "-c", _BETWEEN, str(told), *arguments]
+
+
+def read_peak(told: Path) -> int:
+    """Bytes of resident memory, as a command of `peak_told` wrote them; of it and of each of its
+    children alone, the largest."""
+    return int(told.read_text(encoding="ascii")) * 1024
 
 
 _SHOWN = 3000

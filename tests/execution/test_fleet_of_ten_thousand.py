@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -21,13 +20,14 @@ import pytest
 from sqlalchemy import URL, create_engine
 from sqlalchemy.pool import NullPool
 
+from benchmarks.measure import peak_told, read_peak
 from tests.cli.small import SmallProject, command, environment, rows, shown, small_project
 from tests.conftest import DatabaseFactory
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 MEGABYTES = 200
-"""What the process may take: issue 3's limit for a fleet of this size."""
+"""What the process may take."""
 
 FLEET = """
 apps: {{packages: [apps]}}
@@ -163,35 +163,22 @@ class Ran:
     seconds: float
 
 
-# The system counts what a process took before it became another program, too: the memory of this
-# one, from which it is forked. So one that is small stands between them, and asks.
-_ASKING = """
-import resource, subprocess, sys
-code = subprocess.call(sys.argv[2:])
-peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-open(sys.argv[1], "w").write(str(peak))
-sys.exit(code)
-"""
-
-
 def run(project: SmallProject, *arguments: str) -> Ran:
     """Run `orchestrator`, and ask the system what it took."""
     started = time.monotonic()
     peak = project.root / "peak.txt"
     out, err = project.root / "out.txt", project.root / "err.txt"
     with out.open("wb") as stdout, err.open("wb") as stderr:
-        process = subprocess.Popen(
-            [sys.executable, "-c", _ASKING, str(peak), *command(*arguments)],
+        code = subprocess.call(
+            peak_told(command(*arguments), peak),
             cwd=project.root,
             env=environment(),
             stdin=subprocess.DEVNULL,
             stdout=stdout,
             stderr=stderr,
         )
-        process.wait()
     seconds = time.monotonic() - started
-    megabytes = int(peak.read_text()) / 1024
-    return Ran(process.returncode, out.read_text(), err.read_text(), megabytes, seconds)
+    return Ran(code, out.read_text(), err.read_text(), read_peak(peak) / 1e6, seconds)
 
 
 def lay_out(root: Path, url: URL, count: int, broken: Sequence[int]) -> Fleet:
