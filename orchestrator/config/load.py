@@ -15,8 +15,9 @@ from pathlib import Path
 
 from orchestrator.config.build import build
 from orchestrator.config.connections import read_connections
-from orchestrator.config.document import Document, dotted, parse
+from orchestrator.config.document import Document, dotted
 from orchestrator.config.file_rules import all_problems
+from orchestrator.config.parsing import parse
 from orchestrator.config.reading import read_text
 from orchestrator.config.types import Config, Where
 from orchestrator.config.validate import validate

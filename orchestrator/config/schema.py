@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.config.bind_rules import SOURCES, URL_KEYS
-from orchestrator.config.model import PLAIN, FileSection
+from orchestrator.config.kinds import PLAIN
+from orchestrator.config.model import FileSection
 
 SCHEMA_FILE = Path(__file__).with_name("databases.schema.json")
 

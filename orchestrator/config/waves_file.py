@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from orchestrator.config.build import build_rollout, unset_variables
-from orchestrator.config.document import Advice, parse
 from orchestrator.config.file_rules import wave_problems
 from orchestrator.config.load import line_of
 from orchestrator.config.model import RolloutSection
+from orchestrator.config.parsing import Advice, parse
 from orchestrator.config.reading import read_text
 from orchestrator.config.types import Rollout
 from orchestrator.config.validate import validate_as
