@@ -14,13 +14,8 @@ import pytest
 
 from orchestrator.config import Flavour
 from orchestrator.config.load import load_config
-from orchestrator.revisions.recordings import (
-    Compiled,
-    Listener,
-    Wanted,
-    compile_cached,
-    recordings_folder,
-)
+from orchestrator.revisions.kept import recordings_folder
+from orchestrator.revisions.recordings import Compiled, Listener, Wanted, compile_cached
 from orchestrator.revisions.types import Direction, Step
 from tests.revisions.recorded import make_project, statements
 
