@@ -21,6 +21,9 @@ OVER: tuple[RolloutStatus, ...] = ("aborted", "done")
 Ask = Literal["", "pause", "abort"]
 """What somebody asks of the process that drives a rollout."""
 
+GONE = "it is not in the fleet any more"
+"""Why a target counts as unchanged that nobody looked at."""
+
 WaveState = Literal["waiting", "running", "soaking", "done"]
 """soaking: all its targets are through, and its checks have passed once."""
 
@@ -105,6 +108,11 @@ class RolloutTarget:
     revision: str = ""
     error: str = ""
     cause: str = ""
+
+    @property
+    def gone(self) -> bool:
+        """Whether it left the fleet before its turn came."""
+        return self.state == "unchanged" and self.cause == GONE
 
 
 @dataclass(frozen=True, slots=True)

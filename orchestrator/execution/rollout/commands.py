@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -28,6 +29,8 @@ LINES = 20
 """How many of its last lines are kept."""
 
 _LINE_LENGTH = 500
+_COLOUR = re.compile(r"\x1b\[[0-9;:]*[mK]")
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
 _KILL_SECONDS = 5.0
 """From SIGTERM to SIGKILL."""
 _POLL_SECONDS = 0.1
@@ -121,6 +124,12 @@ def _read(stream: IO[bytes], lines: deque[str]) -> None:
     with suppress(OSError, ValueError):
         # A line that never ends must not fill the memory.
         while part := stream.readline(_LINE_LENGTH):
-            lines.append(part.decode("utf-8", "replace").rstrip("\r\n"))
+            lines.append(_readable(part.decode("utf-8", "replace").rstrip("\r\n")))
     with suppress(OSError):
         stream.close()
+
+
+def _readable(text: str) -> str:
+    """A line without what would steer the terminal that shows it: colours are left out, and other
+    control characters are shown as one that could not be read."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", _COLOUR.sub("", text))

@@ -8,7 +8,7 @@ after this process was killed reads each target's state again, so that nothing i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -17,7 +17,7 @@ from orchestrator.execution.project import Project
 from orchestrator.execution.rollout.begin import target_rows
 from orchestrator.execution.rollout.checking import passes
 from orchestrator.execution.rollout.context import Context, Signals
-from orchestrator.execution.rollout.driving import THROUGH, Driving
+from orchestrator.execution.rollout.driving import THROUGH, Driving, named
 from orchestrator.execution.rollout.ending import Ending
 from orchestrator.execution.rollout.newcomers import joined, newcomers, unfinished
 from orchestrator.execution.rollout.notes import Notes
@@ -277,7 +277,7 @@ class Controller:
         if end is None or (through and end.status in ("paused", "interrupted")):
             new = self._new(file)
             failed = self._failed()
-            reason = f"{failed:,} failed, no more than max_failures" if failed else ""
+            reason = "; ".join(self._remarks(failed))
             if not self._notes.settle("done", reason):
                 raise _taken(self._view.row.id)
             return Ended("done", reason, failed, new)
@@ -296,6 +296,15 @@ class Controller:
 
     def _failed(self) -> int:
         return sum(row.state in _FAILED for row in self._notes.rows())
+
+    def _remarks(self, failed: int) -> Iterator[str]:
+        """What a rollout that is done did not do."""
+        if failed:
+            yield f"{failed:,} failed, no more than max_failures"
+        gone = [row.target for row in self._notes.rows() if row.gone]
+        if gone:
+            left = "target was" if len(gone) == 1 else "targets were"
+            yield f"{len(gone):,} {left} not in the fleet any more, and left alone: {named(gone)}"
 
     def _new(self, file: PlanFile) -> Sequence[Target]:
         """Targets that came after the plan, as far as they can be told now."""

@@ -19,7 +19,7 @@ from orchestrator.execution.rollout.types import VERIFY
 from orchestrator.execution.run import Runner
 from orchestrator.execution.types import Mismatch, Outcome
 from orchestrator.ledger.causes import cause_of, names_of
-from orchestrator.ledger.rollout_types import RolloutTarget, TargetState, WaveRow
+from orchestrator.ledger.rollout_types import GONE, RolloutTarget, TargetState, WaveRow
 from orchestrator.passwords import redact
 from orchestrator.planning.plan import Plan
 
@@ -32,8 +32,6 @@ THROUGH: tuple[TargetState, ...] = ("done", "unchanged")
 
 _NAMED = 5
 """How many targets a reason names."""
-
-GONE = "it is not in the fleet any more"
 
 
 class Driving:

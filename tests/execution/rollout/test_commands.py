@@ -130,3 +130,9 @@ def test_it_has_a_session_of_its_own(tmp_path: Path) -> None:
     """A terminal's Ctrl-C is for the rollout alone."""
     result = python(tmp_path, "import os; print(os.getsid(0))")
     assert int(result.output) != os.getsid(0)
+
+
+def test_what_it_prints_does_not_steer_the_terminal(tmp_path: Path) -> None:
+    code = r"print('\x1b[31mred\x1b[0m\ttab'); print('a\x1b]0;title\x07b\x00c\x9bd')"
+    result = python(tmp_path, code)
+    assert result.output == "red\ttab\na\ufffd]0;title\ufffdb\ufffdc\ufffdd"

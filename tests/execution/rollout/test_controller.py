@@ -227,6 +227,8 @@ def test_tenants_that_go_and_come_meanwhile(tmp_path: Path, pg_database: Databas
     assert fleet.view.row.digest == digest
     (row,) = fleet.rows("unchanged")
     assert (row.target, row.error) == (gone.target, "it is not in the fleet any more")
+    left_alone = f"1 target was not in the fleet any more, and left alone: {gone.target}"
+    assert fleet.view.row.reason == left_alone
     taken = fleet.drive("resume", "new")
     end = taken.end()
     assert (end["status"], end["new"]) == ("done", []), taken.told()
