@@ -231,14 +231,7 @@ def run(
         recorder = stack.enter_context(recorded(project.config, ledger, verb, warn, digest))
         if log_format == "json":
             _event("run-started", run=recorder.run_id, verb=verb)
-        runner = Runner(
-            project,
-            size=project.config.rollout.concurrency,
-            on_start=observer.started,
-            on_step=observer.step,
-            on_wait=observer.waiting,
-            run_id=recorder.run_id,
-        )
+        runner = _runner(project, observer, recorder.run_id)
         stack.callback(runner.close)
         interrupted = stack.enter_context(
             interruptible(lambda _signal: runner.stop(), runner.cancel)
@@ -256,6 +249,17 @@ def run(
         code = 130 if interrupted() else heard.exit_code or len(wrong)
         recorder.end(_RESULTS.get(code, "failed"), "\n".join([*heard.unreached, *wrong]))
     return _finish(verb, heard, verified, recorder.run_id, code, as_json=as_json)
+
+
+def _runner(project: Project, observer: Observer, run_id: str) -> Runner:
+    return Runner(
+        project,
+        size=project.config.rollout.concurrency,
+        on_start=observer.started,
+        on_step=observer.step,
+        on_wait=observer.waiting,
+        run_id=run_id,
+    )
 
 
 def _verified(project: Project, observer: Observer) -> Verified:

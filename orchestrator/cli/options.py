@@ -61,6 +61,40 @@ def _passwords(config: Config) -> set[str]:
     return found
 
 
+_SELECTION = (
+    click.option("--all", "everything", is_flag=True, help="Every target of every bind."),
+    click.option("--bind", "-b", "binds", multiple=True, metavar="BIND", help="Only this bind."),
+    click.option(
+        "--tenant",
+        "-t",
+        "tenants",
+        multiple=True,
+        metavar="GLOB",
+        help='Only tenants whose name fits, such as acme or "a*".',
+    ),
+    click.option("--server", "servers", multiple=True, metavar="SERVER", help="Only this server."),
+    click.option(
+        "--select",
+        "labels",
+        multiple=True,
+        metavar="LABEL=VALUE",
+        help="Only targets with this label.",
+    ),
+    click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most N targets."),
+    click.option(
+        "--failed",
+        "failed_run",
+        is_flag=False,
+        flag_value=_LAST,
+        metavar="[RUN]",
+        help="Only targets that a run left failed, not started or interrupted: the last run "
+        "that left any, or this one.",
+    ),
+    click.option("--allow-empty", is_flag=True, help="An empty selection is not an error."),
+)
+"""The options of a selection."""
+
+
 def selects(function: Function) -> Function:
     """Add the options of a selection, and pass it as `selection` with `allow_empty`. Stands above
     `opened`."""
@@ -81,42 +115,9 @@ def selects(function: Function) -> Function:
         )
         return function(*args, selection=selection, **kwargs)
 
-    options = [
-        click.option("--all", "everything", is_flag=True, help="Every target of every bind."),
-        click.option(
-            "--bind", "-b", "binds", multiple=True, metavar="BIND", help="Only this bind."
-        ),
-        click.option(
-            "--tenant",
-            "-t",
-            "tenants",
-            multiple=True,
-            metavar="GLOB",
-            help='Only tenants whose name fits, such as acme or "a*".',
-        ),
-        click.option(
-            "--server", "servers", multiple=True, metavar="SERVER", help="Only this server."
-        ),
-        click.option(
-            "--select",
-            "labels",
-            multiple=True,
-            metavar="LABEL=VALUE",
-            help="Only targets with this label.",
-        ),
-        click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most N targets."),
-        click.option(
-            "--failed",
-            "failed_run",
-            is_flag=False,
-            flag_value=_LAST,
-            metavar="[RUN]",
-            help="Only targets that a run left failed, not started or interrupted: the last run "
-            "that left any, or this one.",
-        ),
-        click.option("--allow-empty", is_flag=True, help="An empty selection is not an error."),
-    ]
-    return functools.reduce(lambda inner, option: option(inner), reversed(options), with_selection)
+    return functools.reduce(
+        lambda inner, option: option(inner), reversed(_SELECTION), with_selection
+    )
 
 
 def _label(text: str) -> tuple[str, str]:

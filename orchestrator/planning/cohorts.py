@@ -9,7 +9,7 @@ A path is looked up once for each bind and state, whatever the number of targets
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from orchestrator.config import Flavour
@@ -70,6 +70,10 @@ class Routes:
         )
 
 
+_Key = tuple[str, Flavour, str, tuple[str, ...], WayBack | None]
+"""What the targets of a route share: bind, flavour, dialect, state, and way back."""
+
+
 @dataclass(slots=True)
 class _Gathered:
     """A route while its targets come in."""
@@ -95,7 +99,7 @@ def group(
     """
     paths = _Paths(histories, goal)
     flavours = Flavours(fleet.flavours)
-    found: dict[tuple[str, Flavour, str, tuple[str, ...], WayBack | None], _Gathered] = {}
+    found: dict[_Key, _Gathered] = {}
     blocked: list[Blocked] = []
     stamps = goal.verb == "stamp"  # It runs nothing, so it finishes nothing.
     for target, state in zip(targets, fleet.states, strict=True):
@@ -118,8 +122,22 @@ def group(
         gathered.missing += state.kind == "missing"
         gathered.continued += [target.id] if state.journal else []
     order = {name: place for place, name in enumerate(dict.fromkeys(t.bind.name for t in targets))}
-    routes = [
-        Route(
+    routes = sorted(
+        _routes(found, paths),
+        key=lambda one: (
+            order[one.bind],
+            -len(one.steps),
+            str(one.flavour),
+            one.dialect,
+            one.state,
+        ),
+    )
+    return Routes(goal, tuple(routes), tuple(blocked))
+
+
+def _routes(found: Mapping[_Key, _Gathered], paths: _Paths) -> Iterator[Route]:
+    for (bind, flavour, dialect, rows, way), one in found.items():
+        yield Route(
             bind,
             flavour,
             dialect,
@@ -129,12 +147,6 @@ def group(
             one.missing,
             tuple(one.continued),
         )
-        for (bind, flavour, dialect, rows, way), one in found.items()
-    ]
-    routes.sort(
-        key=lambda one: (order[one.bind], -len(one.steps), str(one.flavour), one.dialect, one.state)
-    )
-    return Routes(goal, tuple(routes), tuple(blocked))
 
 
 class _Paths:

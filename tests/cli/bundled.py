@@ -30,6 +30,12 @@ def bundled_project(root: Path, shop: URL, audit: URL, maker: str) -> SmallProje
           audit: {{url: {shown(audit)}, flavour: {maker}, apps: []}}
         """,
     )
+    _shop(made)
+    _audit(made)
+    return made
+
+
+def _shop(made: SmallProject) -> None:
     made.revision(
         "shop",
         "s1",
@@ -58,6 +64,9 @@ def bundled_project(root: Path, shop: URL, audit: URL, maker: str) -> SmallProje
         after="s3",
         down='op.execute("ALTER TABLE items ADD COLUMN name varchar(50)")',
     )
+
+
+def _audit(made: SmallProject) -> None:
     made.revision(
         "audit",
         "a1",
@@ -71,4 +80,3 @@ def bundled_project(root: Path, shop: URL, audit: URL, maker: str) -> SmallProje
         after="a1",
         down='op.execute("ALTER TABLE log MODIFY what varchar(50)")',
     )
-    return made

@@ -39,6 +39,7 @@ from orchestrator.ledger.rollout_types import RolloutView, WaveCount, WaveRow
 from orchestrator.ledger.rollouts import Rollouts
 from orchestrator.ledger.types import RunResult
 from orchestrator.planning.plan import Plan
+from orchestrator.revisions.recordings import Listener
 
 _NEW = 8
 """So many new targets are named."""
@@ -101,23 +102,23 @@ def control(
         stack.enter_context(
             interruptible(lambda signal: controller.stop(signal.name), controller.cancel)
         )
-        try:
-            ended = controller.run()
-        except UsageError:
-            name = view.row.id
-            listener.warning(
-                f"nothing was run; `orchestrator rollout abort {name}` gives it up for a new one"
-            )
-            raise
+        ended = _driven(controller, listener, view.row.id)
         code = _code(ended, retry=retry)
-        result = _RESULTS[ended.status]
-        recorder.end(
-            "failed" if heard.failed and result == "done" else result,
-            "" if result == "done" else ended.reason,
-        )
+        heard.close(ended)
         if isinstance(observer, Events):
             _tell_end(observer, view.row.id, ended)
     return _finish(rollouts, view.row.id, recorder.run_id, heard, ended, code, told)
+
+
+def _driven(controller: Controller, listener: Listener, name: str) -> Ended:
+    """Run the waves. Raises UsageError, with a warning that names the way out."""
+    try:
+        return controller.run()
+    except UsageError:
+        listener.warning(
+            f"nothing was run; `orchestrator rollout abort {name}` gives it up for a new one"
+        )
+        raise
 
 
 @dataclass
@@ -167,6 +168,14 @@ class _Heard:
 
     def wave_ended(self, wave: WaveRow, count: WaveCount) -> None:
         self.observer.wave_ended(wave, count)
+
+    def close(self, ended: Ended) -> None:
+        """Write into the ledger how the run ended."""
+        result = _RESULTS[ended.status]
+        self.recorder.end(
+            "failed" if self.failed and result == "done" else result,
+            "" if result == "done" else ended.reason,
+        )
 
 
 def _code(ended: Ended, *, retry: bool) -> int:
