@@ -87,6 +87,10 @@ class LintError(OrchestratorError):
     exit_code = 2
 
 
+class FindingsError(OrchestratorError):
+    """Lint finds dangers in what would run, and nobody has agreed to them; nothing was touched."""
+
+
 class DatabaseError(OrchestratorError):
     """A server refuses, cannot be reached, or a target is not as a command needs it."""
 

@@ -14,6 +14,7 @@ from orchestrator.cli.lint_output import finding_lines, report_data, summary
 from orchestrator.cli.mismatches import mismatch_data, mismatch_lines
 from orchestrator.cli.output import plural
 from orchestrator.cli.rollout.picture import rules
+from orchestrator.errors import FindingsError, Problem
 from orchestrator.execution.types import Mismatch
 from orchestrator.fleet.types import Target
 from orchestrator.ledger.rollout_types import WaveRow
@@ -86,6 +87,19 @@ def lint_lines(planned: Planned) -> Iterator[str]:
     more = len(planned.lint.findings) > len(planned.findings)
     tells = "; `orchestrator lint` tells them all" if more else ""
     yield f"lint: {summary(planned.lint)}{tells}"
+
+
+def refused_findings(findings: Sequence[Finding]) -> FindingsError:
+    """The error of findings that --yes does not agree to."""
+    rules = ", ".join(dict.fromkeys(one.rule for one in findings))
+    return FindingsError(
+        Problem(
+            f"lint has {plural(len(findings), 'finding')} ({rules}), and --yes does not agree to "
+            "findings; nothing was done",
+            todo="Change the revisions; or say in them why it is meant, as `# orchestrator: allow "
+            f"{findings[0].rule} because ...`; or pass --allow-lint to agree to all of them.",
+        )
+    )
 
 
 def planned_data(planned: Planned) -> dict[str, object]:

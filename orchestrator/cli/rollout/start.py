@@ -22,6 +22,7 @@ from orchestrator.cli.rollout.shown import (
     lint_lines,
     mixed_lines,
     planned_data,
+    refused_findings,
     wave_lines,
 )
 from orchestrator.config import Rollout
@@ -51,6 +52,7 @@ class Asked:
     to: tuple[str, ...]
     verify: bool
     lint: bool
+    allow_lint: bool
     yes: bool
     dry_run: bool
     told: Told
@@ -80,7 +82,12 @@ class Asked:
     "--no-verify", is_flag=True, help="Do not compare schemas before and after each target."
 )
 @click.option("--no-lint", is_flag=True, help="Do not look for dangers in the revisions first.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option(
+    "--allow-lint",
+    is_flag=True,
+    help="Agree to what lint finds from `lint.fail_on` on; --yes alone does not.",
+)
+@click.option("--yes", is_flag=True, help="Do not ask; refuse when lint finds something.")
 @dry_run
 @log_format
 @as_json
@@ -94,6 +101,7 @@ def command(
     waves_file: Path | None,
     no_verify: bool,
     no_lint: bool,
+    allow_lint: bool,
     yes: bool,
     dry_run: bool,
     log_format: str,
@@ -101,7 +109,9 @@ def command(
 ) -> int:
     """Upgrade the selected targets in waves, each when the one before has proved right.
 
-    It plans, shows the waves and what lint says of the revisions, and asks. A wave ends when all
+    It plans, shows the waves and what lint says of the revisions, and asks. With --yes nobody is
+    there to read that: it exits 1 when lint finds something from `lint.fail_on` on, unless each
+    finding is allowed in its revision file, or --allow-lint agrees to them. A wave ends when all
     its targets are through, its checks have passed and its soak is over; more failures than its
     budget stop the rollout. Its state is in the ledger: `rollout status` shows it from anywhere,
     and `rollout resume` goes on after a pause, a stop, or a process that was killed.
@@ -118,6 +128,7 @@ def command(
         to,
         rules.verify and not no_verify,
         not no_lint,
+        allow_lint,
         yes,
         dry_run,
         Told(log_format, as_json),
@@ -192,9 +203,7 @@ def _begin(project: Project, asked: Asked, plan: Plan, rules: Rollout) -> int:
     blocked = int(bool(plan.blocked))
     if ledger is None:
         return blocked
-    todo = "Pass --yes to do it, or --dry-run to see the waves alone."
-    if not asked.yes and not agreed(_what(planned), todo):
-        note("nothing was done")
+    if not _agreed(planned, asked):
         return 1
     view = begin(
         ledger,
@@ -208,6 +217,22 @@ def _begin(project: Project, asked: Asked, plan: Plan, rules: Rollout) -> int:
         shapes=verifier.kept,
     )
     return control(project, ledger, view, "start", asked.told) or blocked
+
+
+def _agreed(planned: Planned, asked: Asked) -> bool:
+    """Whether to begin. Raises FindingsError for findings that nobody agreed to, and UsageError
+    where there is nobody to ask."""
+    unread = bool(planned.findings) and not asked.allow_lint
+    if asked.yes and unread:
+        if asked.told.as_json:
+            print_json(planned_data(planned))
+        raise refused_findings(planned.findings)
+    agree = "--yes --allow-lint" if unread else "--yes"
+    todo = f"Pass {agree} to do it, or --dry-run to see the waves alone."
+    if asked.yes or agreed(_what(planned), todo):
+        return True
+    note("nothing was done")
+    return False
 
 
 def _looked_at(project: Project, asked: Asked, planned: Planned, verifier: Verifier) -> Planned:

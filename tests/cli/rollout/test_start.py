@@ -123,10 +123,10 @@ def test_what_cannot_be_planned_is_shown_and_left_out(
     assert len(project.run("rollout", "status", "--all", "--json").json()) == 1
 
 
-def test_lint_is_shown_and_asked_about(tmp_path: Path, pg_database: DatabaseFactory) -> None:
-    url = pg_database()
+def dropping(root: Path, url: URL) -> SmallProject:
+    """One target whose next revision drops a table."""
     project = small_project(
-        tmp_path,
+        root,
         f"""
         apps: {{packages: [apps]}}
         lint: {{fail_on: warning}}
@@ -136,16 +136,67 @@ def test_lint_is_shown_and_asked_about(tmp_path: Path, pg_database: DatabaseFact
     project.revision("main", "m1", 'op.execute("CREATE TABLE items (id int PRIMARY KEY)")')
     assert project.run("upgrade", "--all").code == 0
     project.revision("main", "m2", 'op.drop_table("items")', after="m1")
+    return project
+
+
+def test_lint_is_shown_and_asked_about(tmp_path: Path, pg_database: DatabaseFactory) -> None:
+    url = pg_database()
+    project = dropping(tmp_path, url)
     said = project.run("rollout", "start", "--all")
     assert said.code == 2, said.all
     assert "migrations/versions/main/m2.py:9: " in said.out
     assert "drop-table" in said.out
     assert "DESTRUCTIVE" in said.out
     assert re.search(r"in 1 wave, with \d findings? of lint, and there is no terminal", said.err)
+    assert "Pass --yes --allow-lint to do it, " in said.err
     without = project.run("rollout", "start", "--all", "--no-lint")
     assert "drop-table" not in without.all
     assert "this upgrades 1 target in 1 wave, and there is no terminal" in without.err
+    assert "Pass --yes to do it, " in without.err
     assert rows(url, "SELECT to_regclass('items') IS NULL") == [(False,)]
+
+
+def test_yes_does_not_agree_to_findings(tmp_path: Path, pg_database: DatabaseFactory) -> None:
+    url = pg_database()
+    project = dropping(tmp_path, url)
+    start = ("rollout", "start", "--all", "--yes")
+    refused = project.run(*start)
+    assert refused.code == 1, refused.all
+    assert "migrations/versions/main/m2.py:9: " in refused.out
+    assert re.search(
+        r"lint has \d findings? \(.*drop-table.*\), and --yes does not agree to findings; "
+        r"nothing was done\n",
+        refused.err,
+    ), refused.err
+    assert "or say in them why it is meant, as `# orchestrator: allow " in refused.err
+    assert "or pass --allow-lint to agree to all of them." in refused.err
+    told = project.run(*start, "--json")
+    assert told.code == 1, told.all
+    assert "drop-table" in [one["rule"] for one in told.json()["lint"]["findings"]]
+    assert project.run(*start, "--dry-run").code == 0
+    assert project.run("rollout", "status", "--all").out == ""
+    assert rows(url, "SELECT to_regclass('items') IS NULL") == [(False,)]
+    agreed = project.run(*start, "--allow-lint")
+    assert agreed.code == 0, agreed.all
+    assert "drop-table" in agreed.out
+    assert rows(url, "SELECT to_regclass('items') IS NULL") == [(True,)]
+
+
+def test_yes_is_enough_where_each_finding_is_allowed(
+    tmp_path: Path, pg_database: DatabaseFactory
+) -> None:
+    url = pg_database()
+    project = dropping(tmp_path, url)
+    found = project.run("rollout", "start", "--all", "--dry-run", "--json").json()
+    rules = {one["rule"] for one in found["lint"]["findings"]}
+    file = next((project.root / "migrations/versions/main").glob("*m2.py"))
+    comments = [
+        f"# orchestrator: allow {rule} because release 12 stopped to read it\n" for rule in rules
+    ]
+    file.write_text(file.read_text() + "".join(comments))
+    said = project.run("rollout", "start", "--all", "--yes")
+    assert said.code == 0, said.all
+    assert rows(url, "SELECT to_regclass('items') IS NULL") == [(True,)]
 
 
 def test_options_that_do_not_fit(tmp_path: Path) -> None:
