@@ -111,6 +111,7 @@ def build_rollout(section: RolloutSection) -> Rollout:
         max_failures=section.max_failures,
         verify=section.verify,
         checks=section.checks,
+        check_timeout=section.check_timeout,
         waves=tuple(
             Wave(
                 name=wave.name,
@@ -122,6 +123,7 @@ def build_rollout(section: RolloutSection) -> Rollout:
                 concurrency=wave.concurrency,
                 max_failures=wave.max_failures,
                 checks=wave.checks,
+                check_timeout=wave.check_timeout,
             )
             for wave in section.waves
         ),

@@ -255,6 +255,9 @@ class WaveSection(Section):
         default=None,
         description="Checks that must pass after the wave: verify, drift, or a command.",
     )
+    check_timeout: Duration | None = Field(
+        default=None, description="Time limit of each command among this wave's checks; 0: none."
+    )
 
 
 class RolloutSection(Section):
@@ -269,6 +272,9 @@ class RolloutSection(Section):
         default=True, description="Compare the schemas of each cohort before and after."
     )
     checks: Checks = Field(default=(), description="Checks of waves that name none.")
+    check_timeout: Duration = Field(
+        default=600.0, description="Time limit of each command among the checks; 0: none."
+    )
     waves: Annotated[tuple[WaveSection, ...], BeforeValidator(listed)] = Field(
         default=(), description="Ordered parts; the first is the canary."
     )

@@ -162,7 +162,8 @@ class Wave:
     """One wave of a rollout.
 
     select: of each label, the globs that its value may match; "tenant", "server" and "bind" are
-    the target's own. concurrency, max_failures, checks: None for the rollout's.
+    the target's own. concurrency, max_failures, checks, check_timeout (seconds): None for the
+    rollout's.
     """
 
     name: str
@@ -174,12 +175,14 @@ class Wave:
     concurrency: int | None = None
     max_failures: str | None = None
     checks: tuple[Command, ...] | None = None
+    check_timeout: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
     """The rollout section. max_failures is a count ("3") or a share ("2%") of a wave. verify:
     whether schemas are compared before and after each target. checks: of the waves that name none.
+    check_timeout: seconds that a command among the checks may take, 0 for no limit.
     """
 
     concurrency: int = 8
@@ -187,6 +190,7 @@ class Rollout:
     verify: bool = True
     checks: tuple[Command, ...] = ()
     waves: tuple[Wave, ...] = ()
+    check_timeout: float = 600.0
 
 
 @dataclass(frozen=True, slots=True)

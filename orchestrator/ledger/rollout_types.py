@@ -66,8 +66,9 @@ class RolloutRow:
 class WaveRow:
     """One wave of a rollout, with its rules as they were when it was started.
 
-    number: from 0, in order. concurrency, max_failures (a count), soak (seconds), pause, checks:
-    as `config.types.Wave` has them, defaults filled in. soak_until: when its soak ends, once begun.
+    number: from 0, in order. concurrency, max_failures (a count), soak (seconds), pause, checks,
+    check_timeout (seconds): as `config.types.Wave` has them, defaults filled in. soak_until: when
+    its soak ends, once begun.
     """
 
     number: int
@@ -78,6 +79,7 @@ class WaveRow:
     soak: float = 0.0
     pause: bool = False
     checks: tuple[tuple[str, ...], ...] = ()
+    check_timeout: float = 600.0
     state: WaveState = "waiting"
     started: datetime | None = None
     ended: datetime | None = None

@@ -25,6 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.engine import Connection
+from sqlalchemy.schema import CreateColumn
 
 from orchestrator.config.ledger_tables import (
     LEDGER,
@@ -40,7 +41,7 @@ from orchestrator.config.ledger_tables import (
 from orchestrator.errors import LedgerError, Problem
 from orchestrator.ledger.columns import Commands, Packed
 
-SCHEMA = 2
+SCHEMA = 3
 """The schema number that this program writes."""
 
 NAME_LENGTH = 255
@@ -174,6 +175,8 @@ rollout_waves = Table(
     Column("soak", Float, nullable=False),
     Column("pause", Boolean, nullable=False),
     Column("checks", Commands, nullable=False),
+    # By default what every check had before there was this column (CHANGES, number 3).
+    Column("check_timeout", Float, nullable=False, server_default="600"),
     Column("state", String(_ID_LENGTH), nullable=False),
     Column("started", _TIME),
     Column("ended", _TIME),
@@ -232,7 +235,16 @@ def _with_rollouts(connection: Connection) -> None:
     metadata.create_all(connection, tables=added)
 
 
-CHANGES: Mapping[int, Callable[[Connection], None]] = {2: _with_rollouts}
+def _with_check_timeout(connection: Connection) -> None:
+    """Number 3."""
+    column = rollout_waves.c.check_timeout
+    if any(one["name"] == column.name for one in inspect(connection).get_columns(ROLLOUT_WAVES)):
+        return  # _with_rollouts, or a process that ended here, has made it.
+    made = CreateColumn(column).compile(dialect=connection.dialect)
+    connection.exec_driver_sql(f"ALTER TABLE {ROLLOUT_WAVES} ADD COLUMN {made}")
+
+
+CHANGES: Mapping[int, Callable[[Connection], None]] = {2: _with_rollouts, 3: _with_check_timeout}
 """By schema number: what makes the tables of that number out of those of the number before. May
 come twice, where a process ended between the change and its number."""
 

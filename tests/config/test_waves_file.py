@@ -15,11 +15,13 @@ concurrency: 4
 max_failures: 2%
 verify: false
 checks: [verify]
+check_timeout: 90s
 waves:
   - name: canary
     select: {tier: internal, tenant: [acme, 007, "t-*"]}
     soak: 10m
     checks: ["./smoke --name 'a b'", [./look, a b], drift]
+    check_timeout: 0
   - {name: tenth, percent: "${SHARE}", pause: true, concurrency: 2, max_failures: 1, checks: []}
   - {name: rest}
 """
@@ -43,10 +45,12 @@ def test_it_is_the_rollout_section(tmp_path: Path) -> None:
                 {"tier": ("internal",), "tenant": ("acme", "007", "t-*")},
                 soak=600.0,
                 checks=(("./smoke", "--name", "a b"), ("./look", "a b"), ("drift",)),
+                check_timeout=0.0,
             ),
             Wave("tenth", {}, 10.0, None, True, 0.0, 2, "1", ()),
             Wave("rest"),
         ),
+        90.0,
     )
 
 

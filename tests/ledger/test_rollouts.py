@@ -317,6 +317,21 @@ def test_a_ledger_of_schema_1_is_brought_up_to_date(url: str, road: object) -> N
     assert Rollouts(ledger).view(None).row == rollout()
 
 
+def test_the_waves_of_schema_2_keep_the_time_limit_that_they_had(url: str) -> None:
+    ledger = Ledger.open(url)
+    Rollouts(ledger).create(rollout(), WAVES, places())
+    with ledger.engine.begin() as connection:
+        connection.execute(text("ALTER TABLE orchestrator_rollout_waves DROP COLUMN check_timeout"))
+        connection.execute(text("UPDATE orchestrator_ledger SET schema_number = 2"))
+    view = Rollouts(Ledger.open(url)).view(None)
+    assert [wave.check_timeout for wave in view.waves] == [600.0] * len(WAVES)
+    assert view.row == rollout()
+    # A process that ended between the change and its number.
+    with ledger.engine.begin() as connection:
+        connection.execute(text("UPDATE orchestrator_ledger SET schema_number = 2"))
+    assert Rollouts(Ledger.open(url)).view(None).waves == view.waves
+
+
 def test_processes_that_bring_it_up_to_date_at_once(url: str) -> None:
     made_by_schema_1(url)
     program = (
@@ -327,7 +342,7 @@ def test_processes_that_bring_it_up_to_date_at_once(url: str) -> None:
     ledger = Ledger.open(url)
     assert set(inspect(ledger.engine).get_table_names()) == LEDGER_TABLES
     with ledger.engine.connect() as connection:
-        assert tables.schema_number(connection) == 2
+        assert tables.schema_number(connection) == tables.SCHEMA
 
 
 def test_a_ledger_that_is_gone_is_told(tmp_path: Path) -> None:

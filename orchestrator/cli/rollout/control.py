@@ -71,6 +71,7 @@ def control(
     retry: bool = False,
     include_new: bool = False,
     accept_different: bool = False,
+    check_timeout: float | None = None,
 ) -> int:
     """Drive a rollout until it is done, or goes no further. Gives the exit code.
 
@@ -97,6 +98,7 @@ def control(
             retry=retry,
             include_new=include_new,
             accept_different=accept_different,
+            check_timeout=check_timeout,
             listener=listener,
         )
         stack.enter_context(

@@ -6,7 +6,7 @@ import click
 
 from orchestrator.cli.apply import log_format
 from orchestrator.cli.asking import agreed
-from orchestrator.cli.changing import patient
+from orchestrator.cli.changing import patient, seconds
 from orchestrator.cli.options import as_json, opened
 from orchestrator.cli.output import note, plural
 from orchestrator.cli.rollout.choosing import driven, ledger_of, rollout_argument
@@ -21,7 +21,8 @@ from orchestrator.ledger.rollouts import Rollouts
 @click.command(
     "resume",
     epilog="Examples: orchestrator rollout resume; orchestrator rollout resume 20261122T2103 "
-    "--yes; orchestrator rollout resume last --include-new",
+    "--yes; orchestrator rollout resume last --include-new; orchestrator rollout resume "
+    "--check-timeout 30m",
 )
 @rollout_argument
 @click.option("--yes", is_flag=True, help="Do not ask.")
@@ -35,6 +36,12 @@ from orchestrator.ledger.rollouts import Rollouts
     is_flag=True,
     help="Take targets whose schema is not that of their cohort as they are.",
 )
+@click.option(
+    "--check-timeout",
+    callback=seconds,
+    metavar="DURATION",
+    help="Time limit of each command among the checks, from now on in this rollout; 0: none.",
+)
 @log_format
 @as_json
 @opened
@@ -45,6 +52,7 @@ def command(
     yes: bool,
     include_new: bool,
     accept_different: bool,
+    check_timeout: float | None,
     log_format: str,
     as_json: bool,
 ) -> int:
@@ -71,6 +79,7 @@ def command(
         told,
         include_new=include_new,
         accept_different=accept_different,
+        check_timeout=check_timeout,
     )
 
 

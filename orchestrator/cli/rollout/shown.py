@@ -127,4 +127,5 @@ def _wave_data(one: WavePlan, row: WaveRow) -> dict[str, object]:
         "soak": row.soak,
         "pause": row.pause,
         "checks": [list(words) for words in row.checks],
+        "check_timeout": row.check_timeout,
     }

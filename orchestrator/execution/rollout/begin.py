@@ -101,6 +101,7 @@ def wave_row(number: int, planned: WavePlan, rules: Rollout) -> WaveRow:
         wave.soak,
         wave.pause,
         rules.checks if wave.checks is None else wave.checks,
+        rules.check_timeout if wave.check_timeout is None else wave.check_timeout,
     )
 
 

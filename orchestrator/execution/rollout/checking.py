@@ -63,7 +63,13 @@ def _run(
     if check not in (VERIFY, DRIFT):
         told = told_to_commands(context, wave, rows, soaked=soaked)
         root = context.project.config.root
-        return run_command(check, told, root, stopping=lambda: context.ending.came)
+        return run_command(
+            check,
+            told,
+            root,
+            stopping=lambda: context.ending.came,
+            seconds=wave.check_timeout,
+        )
     began = time.monotonic()
     through = [row for row in rows if row.state in THROUGH]
     try:

@@ -7,6 +7,7 @@ lines that the command printed.
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import shlex
@@ -23,10 +24,15 @@ from typing import IO
 from orchestrator.execution.rollout.types import CheckResult
 from orchestrator.passwords import redact
 
-SECONDS = 600.0
-"""How long a command may take."""
 LINES = 20
 """How many of its last lines are kept."""
+
+LATE = (
+    "it was ended after {:g} seconds, the wave's check_timeout: give this rollout more with "
+    "`rollout resume --check-timeout DURATION`, and later ones in databases.yaml (rollout."
+    "check_timeout, or the wave's own)"
+)
+"""What is said of a command that took too long."""
 
 _LINE_LENGTH = 500
 _COLOUR = re.compile(r"\x1b\[[0-9;:]*[mK]")
@@ -42,9 +48,10 @@ def run_command(
     root: Path,
     *,
     stopping: Callable[[], bool] = lambda: False,
-    seconds: float = SECONDS,
+    seconds: float = 0.0,
 ) -> CheckResult | None:
     """Run a command in the project's folder. None when it was ended because of `stopping`.
+    seconds: how long it may take, 0 for as long as it likes.
 
     It passes with exit code 0. It has a process group of its own: a terminal's Ctrl-C does not
     reach it, and what it started is ended with it.
@@ -64,14 +71,14 @@ def run_command(
     lines: deque[str] = deque(maxlen=LINES)
     reader = _beside(_read, process.stdout, lines)
     _beside(_write, process.stdin, json.dumps(told).encode("ascii"))
-    words_of_end = _wait(process, began + seconds, stopping)
+    words_of_end = _wait(process, began + seconds if seconds else math.inf, stopping)
     took = time.monotonic() - began
     # What it left running may keep its output open.
     reader.join(1.0)
     if words_of_end is None:
         return None
     if words_of_end == "late":
-        lines.append(f"it was ended after {seconds:g} seconds")
+        lines.append(LATE.format(seconds))
     elif process.returncode:
         lines.append(f"exit code {process.returncode}")
     output = redact("\n".join(lines))

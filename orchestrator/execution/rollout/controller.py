@@ -56,12 +56,14 @@ class Controller:
         retry: bool = False,
         include_new: bool = False,
         accept_different: bool = False,
+        check_timeout: float | None = None,
         listener: Listener | None = None,
     ) -> None:
         """view: as it was read, with its plan. run_id: the ledger's run that drives it from now on.
         retry: run the failed targets of the waves begun again, and go no further. include_new: take
         targets that came after the plan, as one more wave. accept_different: take targets that are
-        not like their cohort as they are."""
+        not like their cohort as they are. check_timeout: of all waves that are not done, instead of
+        what they were started with."""
         self._project = project
         self._rollouts = rollouts
         self._view = view
@@ -70,6 +72,7 @@ class Controller:
         self._retry = retry
         self._include_new = include_new
         self._accept = accept_different
+        self._check_seconds = check_timeout
         self._listener = listener or Listener()
         self._ending = Ending()
         self._signals = Signals()
@@ -154,6 +157,8 @@ class Controller:
     def _drive(self, file: PlanFile, remaining: Remaining) -> None:
         if self._accept:
             self._accept_different()
+        if self._check_seconds is not None:
+            self._limit_checks(self._check_seconds)
         if self._include_new:
             remaining = self._take_new(file, remaining)
         context = self._context(remaining)
@@ -229,6 +234,12 @@ class Controller:
             if row.state == "different":
                 self._notes.keep(replace(row, before=""))
 
+    def _limit_checks(self, seconds: float) -> None:
+        """Another time limit for the checks to come."""
+        for number, wave in enumerate(self._waves):
+            if wave.state != "done":
+                self._waves[number] = self._moved(replace(wave, check_timeout=seconds))
+
     def _take_new(self, file: PlanFile, remaining: Remaining) -> Remaining:
         """Add a wave of the targets that came after the plan."""
         row, known = self._view.row, _known(file)
@@ -259,8 +270,16 @@ class Controller:
         rules, number = self._project.config.rollout, self._waves[-1].number + 1
         taken = {wave.name for wave in self._waves}
         name = NEW if NEW not in taken else f"{NEW} {number}"
-        most = budget(rules.max_failures, targets)
-        return WaveRow(number, name, targets, rules.concurrency, most, checks=rules.checks)
+        most, given = budget(rules.max_failures, targets), self._check_seconds
+        return WaveRow(
+            number,
+            name,
+            targets,
+            rules.concurrency,
+            most,
+            checks=rules.checks,
+            check_timeout=rules.check_timeout if given is None else given,
+        )
 
     def _rows(self, wave: WaveRow) -> tuple[RolloutTarget, ...]:
         return self._notes.rows(wave.number)

@@ -142,3 +142,22 @@ def test_drift_compares_a_wave_with_its_revision(
     assert "column note" in end["reason"]
     fleet.sql(name, "ALTER TABLE {at}.items DROP COLUMN note")
     assert fleet.drive("resume").end()["status"] == "done"
+
+
+def test_a_check_that_takes_too_long_stops_it_until_it_is_given_more(
+    tmp_path: Path, pg_database: DatabaseFactory
+) -> None:
+    waves = "{name: canary, count: 2, check_timeout: 500ms}, {name: rest, checks: []}"
+    fleet = looking(tmp_path, pg_database, waves, "[sleep 3]")
+    end = fleet.start().end()
+    assert (end["status"], end["reason"]) == (
+        "stopped",
+        "wave canary: check sleep 3 failed: it was ended after 0.5 seconds, the wave's "
+        "check_timeout: give this rollout more with `rollout resume --check-timeout DURATION`, and "
+        "later ones in databases.yaml (rollout.check_timeout, or the wave's own)",
+    )
+    assert [wave.check_timeout for wave in fleet.view.waves] == [0.5, 600.0]
+    resumed = fleet.project.run("rollout", "resume", "--yes", "--check-timeout", "60s")
+    assert resumed.code == 0, resumed.all
+    assert [wave.check_timeout for wave in fleet.view.waves] == [60.0, 60.0]
+    assert fleet.applied() == {1: [f"t{number}" for number in range(6)]}
