@@ -41,6 +41,8 @@ def command(project: Project, binds: tuple[str, ...], no_database: bool, as_json
         if not as_json:
             note(f"{part.__name__.strip('_')}: {plural(len(found), 'problem') if found else 'ok'}")
         problems += found
+    # What one part says of a value, another that needs the value says too.
+    problems = list(dict.fromkeys(problems))
     if as_json:
         print_json(
             [

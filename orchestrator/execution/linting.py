@@ -31,6 +31,7 @@ from orchestrator.execution.real_tables import real_tables
 from orchestrator.execution.squawk import ask_squawk
 from orchestrator.fleet.types import Target
 from orchestrator.planning.plan import Plan
+from orchestrator.revisions.python_text import python_text
 from orchestrator.revisions.types import Direction, Recording, Segment, Step
 
 __all__ = [
@@ -162,7 +163,7 @@ class _Files:
     def source(self, file: Path) -> RevisionSource:
         """What a file says to lint."""
         if file not in self._sources:
-            self._sources[file] = read_source(file.read_text(encoding="utf-8", errors="replace"))
+            self._sources[file] = read_source(python_text(file.read_bytes()))
         return self._sources[file]
 
     def shown(self, file: Path) -> str:

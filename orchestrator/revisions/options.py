@@ -21,6 +21,7 @@ from orchestrator.config import Bind, Config
 from orchestrator.config.ledger_tables import LEDGER_TABLES
 from orchestrator.discovery.types import MetaDataSet
 from orchestrator.errors import EnvironmentScriptError, OrchestratorError, Problem
+from orchestrator.revisions.python_text import python_text
 from orchestrator.revisions.tree import base_script_directory
 
 COLLECTOR = "orchestrator.collector"
@@ -88,7 +89,7 @@ def load_environment(config: Config, alembic: AlembicConfig) -> EnvironmentOptio
     Raises EnvironmentScriptError when it is missing, fails, or is not orchestrator's.
     """
     env_py = config.migrations / "env.py"
-    source = env_py.read_text(encoding="utf-8") if env_py.is_file() else None
+    source = python_text(env_py.read_bytes()) if env_py.is_file() else None
     # Another tool's env.py would connect and run as soon as it is loaded: so look before.
     if source is None or CALL not in source:
         raise EnvironmentScriptError(

@@ -22,6 +22,7 @@ from orchestrator.planning.paths import EACH, Goal, WayBack
 from orchestrator.planning.plan import Blocked, Plan
 from orchestrator.planning.waves import WavePlan, backwards
 from orchestrator.revisions.history import History
+from orchestrator.revisions.python_text import python_text
 from orchestrator.revisions.recordings import Listener, compile_cached
 
 
@@ -126,7 +127,7 @@ def _refuse_one_way(
 
 def _one_way(path: Path) -> bool:
     """Whether a revision does something, and does not take it back."""
-    source = read_source(path.read_text(encoding="utf-8"))
+    source = read_source(python_text(path.read_bytes()))
     return source.has_upgrade and not source.has_downgrade
 
 

@@ -56,18 +56,18 @@ _URL_NAME = re.compile(r"(^|_)(URL|URI|DSN)(_|$)", re.IGNORECASE)
 _ENVIRONMENT = frozenset(("os.environ.get", "os.getenv", "environ.get", "getenv"))
 
 
-def carry(text: str, shown: Path, finder: ModelFinder) -> Carried:
+def carry(text: str, path: Path, shown: Path, finder: ModelFinder) -> Carried:
     """Read an env.py.
 
-    shown: the file that messages name (where the old one is kept). Raises UsageError for one that
-    migrates several databases with the same revision files.
+    path: where it stands. shown: where it will be kept, for remarks that are read then. Raises
+    UsageError for one that migrates several databases with the same revision files.
     """
     try:
         source = Source(text)
     except SyntaxError as error:
         where = Where(shown, error.lineno or 1)
         return Carried(left=(Left("all of it", where, f"it is no Python: {error.msg}"),))
-    return _Carrier(source, shown, finder).carried()
+    return _Carrier(source, path, shown, finder).carried()
 
 
 @dataclass
@@ -75,6 +75,7 @@ class _Carrier:
     """Reads one env.py."""
 
     source: Source
+    path: Path
     shown: Path
     finder: ModelFinder
     statements: set[Statement] = field(default_factory=set)
@@ -126,7 +127,7 @@ class _Carrier:
                 Problem(
                     "this tree uses Alembic's multidb template: each revision file holds the steps "
                     "of several databases, which cannot be adopted as it stands",
-                    where=str(Where(self.shown, value.lineno)),
+                    where=str(Where(self.path, value.lineno)),
                     todo="Split it into a tree for each database first: a bind has a history of "
                     "its own.",
                 )
@@ -183,7 +184,7 @@ class _Carrier:
                 Problem(
                     f"its version table stands in the schema {schema} (version_table_schema), and "
                     "orchestrator keeps it in the default schema",
-                    where=str(Where(self.shown, value.lineno)),
+                    where=str(Where(self.path, value.lineno)),
                     todo="Move the table there on every database (PostgreSQL: ALTER TABLE "
                     f"{schema}.alembic_version SET SCHEMA public), take version_table_schema out "
                     "of env.py, and run `orchestrator init` again.",

@@ -23,6 +23,7 @@ from orchestrator.revisions.layout.trees import INI, find_tree, longest_id
 from orchestrator.revisions.layout.types import Carried, FileNote, FoundApps, Laid, Left, Tree
 from orchestrator.revisions.layout.url import UrlLine, url_line
 from orchestrator.revisions.options import CALL
+from orchestrator.revisions.python_text import python_text
 from orchestrator.revisions.tree import alembic_ini
 
 _PYPROJECT = "pyproject.toml"
@@ -142,11 +143,11 @@ def _env_py(layout: _Layout, migrations: Path) -> Carried:
     carried, copy = Carried(), None
     is_other = False
     if path.is_file():
-        text = path.read_text(encoding="utf-8")
+        text = python_text(path.read_bytes())
         is_other = CALL not in text
         if is_other:
             copy = _copy_name(path)
-            carried = carry(text, copy, layout.finder)
+            carried = carry(text, path, copy, layout.finder)
     shown = drafts.relative(layout.root, copy) if copy else ""
     note = f"what stood there is kept as {shown}" if copy else ""
     text = drafts.env_py(carried, copy.name if copy else None)

@@ -179,6 +179,8 @@ def test_revisions_without_a_downgrade_are_refused_first(shop: Shop) -> None:
     shop.revision("r3", R3, "pass", after="r2")
     shop.revision("r4", R3.replace("notes", "more"), "raise NotImplementedError", after="r3")
     shop.revision("r5", "pass", "pass", after="r4")
+    r4 = shop.project.root / "migrations/versions/shop/r4.py"
+    r4.write_bytes(b"# coding: latin-1\n# caf\xe9\n" + r4.read_bytes())
     name = rollout_of(shop.laid_out().good("rollout", "start", "--all", "--yes", "--no-lint"))
     said = shop.run("rollout", "revert", name, "--yes")
     assert said.code == 2

@@ -20,7 +20,7 @@ HEAD = "from alembic import context\nconfig = context.config\n"
 
 def read(tmp_path: Path, text: str, *, head: str = HEAD) -> Carried:
     source = head + textwrap.dedent(text)
-    carried = carry(source, tmp_path / "env_before.py", ModelFinder(tmp_path))
+    carried = carry(source, tmp_path / "env.py", tmp_path / "env_before.py", ModelFinder(tmp_path))
     ast.parse(env_py(carried, "env_before.py"))
     return carried
 
@@ -216,12 +216,12 @@ def test_where_configure_is_called_elsewhere_nothing_is_run(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("argument", ["upgrade_token='x'", "version_table_schema='app'"])
 def test_what_cannot_be_adopted_is_refused(tmp_path: Path, argument: str) -> None:
-    with pytest.raises(UsageError, match=r"env_before.py:3"):
+    with pytest.raises(UsageError, match=r"/env.py:3"):
         read(tmp_path, f"context.configure(connection=None, {argument})\n")
 
 
 def test_no_python_at_all(tmp_path: Path) -> None:
-    carried = carry("def (", tmp_path / "env_before.py", ModelFinder(tmp_path))
+    carried = carry("def (", tmp_path / "env.py", tmp_path / "env_before.py", ModelFinder(tmp_path))
     assert carried.left[0].name == "all of it"
 
 
