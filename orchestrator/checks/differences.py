@@ -133,6 +133,10 @@ def _change(fact: str, expected: str, found: str) -> str:
     if {expected, found} <= {"yes", "no", ""} and "yes" in (expected, found):
         is_now, should = ("", "not ") if found == "yes" else ("not ", "")
         return f"is {is_now}{fact}, expected {should}{fact}"
+    if {expected, found} == {"no", ""}:
+        # The server does not say what is usual.
+        is_now, should = ("not ", "") if found == "no" else ("", "not ")
+        return f"is {is_now}{fact}, expected {should}{fact}"
     if not found:
         return f"has no {fact}, expected {_around(expected, '')}"
     return f"{fact} is {_around(found, expected)}, expected {_around(expected, found) or 'none'}"

@@ -187,6 +187,7 @@ class _Schema:
             "deferrable": _deferrable(flags),
             "valid": "no" if "invalid" in flags.split() else None,
             "enforced": "no" if "unenforced" in flags.split() else None,
+            "enforced by its triggers": "no" if "silent" in flags.split() else None,
             "inherited": "no" if kind == "c" and "noinherit" in flags.split() else None,
             "comment": comment,
         }

@@ -114,6 +114,12 @@ def _constraints(version: int, commented: bool) -> Section:
     )
     enforced = "CASE WHEN NOT c.conenforced THEN 'unenforced' END" if version >= 18 else "NULL"
     period = "CASE WHEN c.conperiod THEN 'period' END" if version >= 18 else "NULL"
+    # ALTER TABLE ... DISABLE TRIGGER ALL, as bulk loads do, leaves nobody who checks.
+    silent = (
+        "CASE WHEN (c.contype = 'f' OR c.condeferrable) AND EXISTS (SELECT"
+        " FROM pg_catalog.pg_trigger g WHERE g.tgconstraint = c.oid AND g.tgisinternal"
+        " AND g.tgenabled IN ('D', 'R')) THEN 'silent' END"
+    )
     only = "CASE WHEN c.contype = 'f' THEN {} END"
     return Section(
         "constraints",
@@ -126,7 +132,7 @@ def _constraints(version: int, commented: bool) -> Section:
             "concat_ws(' ', CASE WHEN c.condeferrable THEN 'deferrable' END,"
             " CASE WHEN c.condeferred THEN 'deferred' END,"
             " CASE WHEN NOT c.convalidated THEN 'invalid' END,"
-            f" CASE WHEN c.connoinherit THEN 'noinherit' END, {enforced}, {period})",
+            f" CASE WHEN c.connoinherit THEN 'noinherit' END, {enforced}, {period}, {silent})",
             "CASE WHEN c.contype = 'c' THEN pg_get_expr(c.conbin, c.conrelid)"
             " WHEN c.contype = 'x' THEN pg_get_constraintdef(c.oid) END",
             only.format("c.confrelid::regclass::text"),

@@ -46,6 +46,19 @@ def test_equal_shapes_differ_in_nothing() -> None:
     assert differences(ORDERS, ORDERS) == ()
 
 
+def test_what_is_not_as_usual_is_said_in_words() -> None:
+    usual, other = (
+        Item("index", "orders", "ix", (("columns", "id"),)),
+        Item("index", "orders", "ix", (("columns", "id"), ("valid", "no"))),
+    )
+    assert told(shape(usual), shape(other)) == [
+        "table orders: index ix: is not valid, expected valid"
+    ]
+    assert told(shape(other), shape(usual)) == [
+        "table orders: index ix: is valid, expected not valid"
+    ]
+
+
 def test_a_missing_table_does_not_list_what_stood_in_it() -> None:
     assert told(ORDERS, shape()) == ["table orders is missing"]
     assert told(shape(), ORDERS) == ["table orders is not expected"]

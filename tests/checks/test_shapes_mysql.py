@@ -152,15 +152,15 @@ OF_ONE: dict[str, list[tuple[str, str]]] = {
     MARIADB: [
         ("ALTER SEQUENCE sq INCREMENT BY 2", "sequence sq: options is"),
         ("DROP SEQUENCE sq", "sequence sq is missing"),
-        ("ALTER TABLE users ALTER KEY kn IGNORED", "table users: index kn: visible is no"),
+        ("ALTER TABLE users ALTER KEY kn IGNORED", "table users: index kn: is not visible"),
         ("ALTER TABLE orders ADD SYSTEM VERSIONING", "table orders: is system versioned, expected"),
     ],
     MYSQL: [
         ("ALTER TABLE users DROP KEY fx, ADD KEY fx ((upper(name)), n)",
          "table users: index fx: columns is (upper(`name`)), n, expected (lower(`name`)), n"),
-        ("ALTER TABLE users ALTER INDEX kn INVISIBLE", "table users: index kn: visible is no"),
+        ("ALTER TABLE users ALTER INDEX kn INVISIBLE", "table users: index kn: is not visible"),
         ("ALTER TABLE users ALTER CHECK positive NOT ENFORCED",
-         "table users: check constraint positive: enforced is no"),
+         "table users: check constraint positive: is not enforced"),
         ("ALTER TABLE plain MODIFY place geometry SRID 4326",
          "table plain: column place: srid is 4326"),
     ],
