@@ -20,9 +20,9 @@ from orchestrator.fleet.types import Target
 from orchestrator.planning.plan import PlanStep
 from tests.cli.small import REPOSITORY, rows
 from tests.conftest import DatabaseFactory
+from tests.execution.journalled_postgresql import open_transaction, until
 from tests.execution.live_project import driven, driving
 from tests.execution.replayed import alone, plan_step, step, target_of
-from tests.execution.test_replay_postgresql_journal import open_transaction, until
 
 TENANTS = 8
 TABLE = step("r1", None, "CREATE TABLE t (id int)", "INSERT INTO t VALUES (1)")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import URL
 
-from tests.cli.small import rows
 from tests.conftest import DatabaseFactory
 from tests.databases.dump import dump
 from tests.execution.cutting_postgresql import run_cut
+from tests.execution.journalled_postgresql import counted, counts, journal
 from tests.execution.replayed import alone, run, step, versions
 
 BEFORE = step(
@@ -23,12 +23,6 @@ BEFORE = step(
     "CREATE TABLE parted (id int) PARTITION BY RANGE (id)",
     "CREATE TABLE p1 PARTITION OF parted FOR VALUES FROM (1) TO (2)",
 )
-
-
-def counted(what: str) -> str:
-    return f"INSERT INTO counted VALUES ('{what}')"
-
-
 BLOCK = alone(
     'CREATE INDEX CONCURRENTLY "I x" ON "o""d%s é" (id)',
     counted("single"),
@@ -54,14 +48,6 @@ STEP = step(
 )
 AFTER = step("c", "b", counted("after"))
 COUNTED = ["after", "first", "kept", "middle", "single"]
-
-
-def counts(url: URL) -> list[str]:
-    return [row[0] for row in rows(url, "SELECT what FROM counted ORDER BY what")]
-
-
-def journal(url: URL) -> list[tuple[int, str]]:
-    return [tuple(row) for row in rows(url, "SELECT number, kind FROM orchestrator_journal")]
 
 
 def start_of(url: URL) -> tuple[str, ...]:

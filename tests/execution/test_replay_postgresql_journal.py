@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,93 +11,25 @@ import psycopg2.extensions
 import pytest
 from sqlalchemy import URL
 
-from orchestrator.execution.replay import watching
 from orchestrator.execution.replay.entering import enter, leave
 from orchestrator.execution.replay.replay import replay
-from orchestrator.execution.replay.types import Dirty, Locked, Moved, ReplayFailed, Waits
-from orchestrator.fleet.sessions import Session, open_session
+from orchestrator.execution.replay.types import Dirty, Moved, ReplayFailed, Waits
+from orchestrator.fleet.sessions import open_session
 from orchestrator.revisions.types import Direction, Segment
-from orchestrator.safety.locks import builds_lock
 from tests.cli.small import rows
 from tests.conftest import DatabaseFactory
-from tests.execution.cutting_postgresql import NEVER, run_cut
+from tests.execution.cutting_postgresql import run_cut
+from tests.execution.journalled_postgresql import (
+    BEFORE,
+    UNIQUE,
+    counted,
+    counts,
+    fail_to_build,
+    index,
+    journal,
+)
 from tests.execution.live_project import driven, driving
 from tests.execution.replayed import alone, footing_in, plan_step, run, step, target_of, versions
-from tests.execution.test_replay_postgresql_cuts import counted, counts, journal
-
-BEFORE = step(
-    "a",
-    None,
-    "CREATE TABLE counted (what varchar(40))",
-    "CREATE TABLE t (id int, note varchar(20))",
-    "INSERT INTO t VALUES (1, 'x'), (1, 'y')",
-)
-UNIQUE = "CREATE UNIQUE INDEX CONCURRENTLY u ON t (id)"
-
-
-def index(url: URL, name: str = "u") -> list[tuple[bool]]:
-    """Whether an index is valid; nothing when there is none."""
-    query = f"SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('{name}')"
-    return [tuple(row) for row in rows(url, query)]
-
-
-@contextmanager
-def open_transaction(url: URL, *texts: str) -> Iterator[psycopg2.extensions.connection]:
-    """Somebody's transaction, for as long as the block lasts."""
-    connection = psycopg2.connect(
-        host=url.host, port=url.port, user=url.username, password=url.password, dbname=url.database
-    )
-    try:
-        with connection.cursor() as cursor:
-            for text in texts:
-                cursor.execute(text)
-        yield connection
-    finally:
-        connection.close()
-
-
-def in_background(work: object) -> tuple[threading.Thread, list[BaseException]]:
-    caught: list[BaseException] = []
-
-    def begin() -> None:
-        try:
-            work()  # type: ignore[operator]
-        except BaseException as error:
-            caught.append(error)
-
-    thread = threading.Thread(target=begin)
-    thread.start()
-    return thread, caught
-
-
-def until(url: URL, query: str) -> None:
-    """Wait until a query gives a row."""
-    for _ in range(200):
-        if rows(url, query):
-            return
-        time.sleep(0.05)
-    raise AssertionError(query)
-
-
-def fail_to_build(url: URL) -> None:
-    """As anybody's client does: an invalid index stays."""
-    with open_transaction(url) as plain:
-        plain.autocommit = True
-        with plain.cursor() as cursor, pytest.raises(psycopg2.Error):
-            cursor.execute(UNIQUE)
-
-
-def test_what_a_failed_build_leaves_goes_before_it_is_told(pg_database: DatabaseFactory) -> None:
-    url = pg_database()
-    run(url, BEFORE)
-    with pytest.raises(ReplayFailed, match="could not create unique index") as failed:
-        run_cut(url, [step("b", "a", alone(UNIQUE))], start=("a",))
-    assert (failed.value.statement, failed.value.kept) == (UNIQUE, 0)
-    assert index(url) == []
-    # Nothing of the step was done, so nothing is half-applied, and its file may be edited.
-    assert journal(url) == []
-    run_cut(url, [step("b", "a", "DELETE FROM t", alone(UNIQUE))], start=("a",))
-    assert (versions(url), index(url)) == (["b"], [(True,)])
 
 
 def test_what_was_refused_is_run_again_and_the_rest_is_not(pg_database: DatabaseFactory) -> None:
@@ -122,43 +50,6 @@ def test_what_was_refused_is_run_again_and_the_rest_is_not(pg_database: Database
     assert told == ["continues revision b after statement 2 of 4"]
     assert (versions(url), index(url)) == (["b"], [(True,)])
     assert counts(url) == ["one", "three", "two"]
-
-
-@pytest.mark.parametrize("how", ["pg_terminate_backend", "pg_cancel_backend"])
-@pytest.mark.parametrize("stopping", [False, True])
-def test_a_build_that_is_cut_short(pg_database: DatabaseFactory, how: str, stopping: bool) -> None:
-    """It waits for a transaction, with its index made and invalid."""
-    url = pg_database()
-    run(url, BEFORE)
-    made = step("b", "a", counted("one"), alone("CREATE INDEX CONCURRENTLY u ON t (id)"))
-    waits = Waits(stopping=lambda: stopping)
-    with open_transaction(url, "INSERT INTO t VALUES (7)") as other:
-        thread, caught = in_background(lambda: run_cut(url, [made], start=("a",), waits=waits))
-        waiting = "SELECT pid FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX CONC%'"
-        until(url, f"{waiting} AND wait_event = 'virtualxid'")
-        rows(url, f"SELECT {how}(pid) FROM ({waiting}) w")
-        other.commit()
-        thread.join()
-    assert [type(one) for one in caught] == [ReplayFailed]
-    gone = how == "pg_cancel_backend" and not stopping
-    assert index(url) == ([] if gone else [(False,)])
-    told: list[str] = []
-    run_cut(url, [made], start=("a",), waits=Waits(told.append))
-    assert ("index public.u is invalid: dropped" in told) is not gone
-    assert (versions(url), index(url), counts(url)) == (["b"], [(True,)], ["one"])
-
-
-def test_if_not_exists_does_not_take_an_invalid_index_for_done(
-    pg_database: DatabaseFactory,
-) -> None:
-    url = pg_database()
-    run(url, BEFORE)
-    fail_to_build(url)
-    assert index(url) == [(False,)]
-    rows(url, "DELETE FROM t WHERE note = 'y'")
-    text = UNIQUE.replace("u ON", "IF NOT EXISTS u ON")
-    run_cut(url, [step("b", "a", alone(text))], start=("a",))
-    assert index(url) == [(True,)]
 
 
 def test_what_goes_on_may_break_off_again(pg_database: DatabaseFactory) -> None:
@@ -413,92 +304,3 @@ def test_an_empty_journal_costs_no_round_trip(pg_database: DatabaseFactory) -> N
         session.close()
     assert len(trips) == 1
     assert versions(url) == ["c"]
-
-
-def test_time_limits_of_builds(pg_database: DatabaseFactory) -> None:
-    """No lock_timeout while one waits; concurrent_timeout ends it; the others keep theirs."""
-    url = pg_database()
-    run(url, BEFORE)
-    made = plan_step(step("b", "a", alone("CREATE INDEX CONCURRENTLY u ON t (id)")))
-    show = "INSERT INTO counted SELECT current_setting('lock_timeout')"
-    after = plan_step(step("c", "b", alone("DROP INDEX CONCURRENTLY u", show)))
-    limits = {"lock_timeout": 0.3, "attempts": 1}
-    with (
-        driving(Path(), pause=lambda _seconds: None) as context,
-        open_transaction(url, "INSERT INTO t VALUES (7)") as other,
-    ):
-        target = target_of(url, concurrent_timeout=0.7, **limits)
-        outcome = driven(context, target, [made], ("a",))
-        assert outcome.failure is not None
-        assert "statement timeout" in outcome.failure.message
-        thread, caught = in_background(
-            lambda: driven(context, target_of(url, **limits), [made, after], ("a",))
-        )
-        time.sleep(1.0)
-        assert thread.is_alive()
-        other.commit()
-        thread.join()
-    assert (caught, versions(url), counts(url)) == ([], ["c"], ["300ms"])
-
-
-def test_whom_a_build_waits_for_is_told(
-    pg_database: DatabaseFactory, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    url = pg_database()
-    run(url, BEFORE)
-    monkeypatch.setattr(watching, "FIRST", 0.3)
-    monkeypatch.setattr(watching, "AGAIN", 0.2)
-    heard: list[str] = []
-
-    def beside() -> Session:
-        return open_session(url)
-
-    texts = ["CREATE INDEX CONCURRENTLY u ON t (id)", "DROP INDEX CONCURRENTLY u"]
-    for number, text in enumerate(texts):
-        heard.clear()
-        made = step(f"b{number}", versions(url)[0], alone(text))
-        start = tuple(versions(url))
-        with open_transaction(url, "INSERT INTO t VALUES (7)") as other:
-            pid = other.info.backend_pid
-            waits = Waits(heard.append, beside=beside)
-            thread, caught = in_background(
-                lambda made=made, start=start, waits=waits: run_cut(
-                    url, [made], NEVER, start, waits=waits
-                )
-            )
-            time.sleep(1.0)
-            assert thread.is_alive()
-            other.commit()
-            thread.join()
-        assert caught == []
-        assert len(heard) >= 2
-        assert heard[0].startswith(f"{text}: runs for ")
-        assert f"session {pid}, in a transaction for " in heard[0]
-        assert "idle in transaction, last: INSERT INTO t" in heard[0]
-    assert str(url.password) not in "".join(heard)
-
-
-def test_one_build_at_a_time_and_who_builds_is_told(pg_database: DatabaseFactory) -> None:
-    url = pg_database()
-    run(url, BEFORE)
-    made = step("b", "a", counted("one"), alone("CREATE INDEX CONCURRENTLY u ON t (id)"))
-    told: list[str] = []
-    with open_transaction(url, f"SELECT pg_advisory_lock({builds_lock().number})") as other:
-        pid = other.info.backend_pid
-        other.commit()
-        stop = threading.Event()
-        waits = Waits(told.append, stop.is_set)
-        thread, caught = in_background(lambda: run_cut(url, [made], start=("a",), waits=waits))
-        time.sleep(0.5)
-        assert told == []  # A turn that comes soon is not worth a line.
-        time.sleep(1.5)
-        assert thread.is_alive()
-        stop.set()
-        thread.join()
-        # Stopped while it waited: nothing is in doubt for the next run.
-        assert [type(one) for one in caught] == [Locked]
-        assert told[0].startswith("one CONCURRENTLY statement at a time: waiting for ")
-        assert f"session {pid}" in told[0]
-        assert index(url) == []
-    run_cut(url, [made], start=("a",))
-    assert (versions(url), index(url), counts(url)) == (["b"], [(True,)], ["one"])
