@@ -38,6 +38,12 @@ log_format = click.option(
     show_default=True,
     help="How progress is told on stderr; json: one event a line.",
 )
+upgrade_to = click.option(
+    "--to",
+    multiple=True,
+    metavar="[BIND:]REV",
+    help="Destination: a revision, +N or head (default: the head of each bind).",
+)
 dry_run = click.option("--dry-run", is_flag=True, help="Show the steps, and run nothing.")
 verify = click.option(
     "--verify",
@@ -90,14 +96,7 @@ def ordered_targets(
     project: Project, selection: Selection, *, allow_empty: bool = False
 ) -> tuple[Target, ...]:
     """The selected targets, bind by bind in the order they are applied."""
-    targets = select_targets(project.config, selection, allow_empty=allow_empty)
-    binds = {target.bind.name: target.bind for target in targets}
-    return tuple(
-        target
-        for bind in project.ordered(binds.values())
-        for target in targets
-        if target.bind.name == bind.name
-    )
+    return project.in_order(select_targets(project.config, selection, allow_empty=allow_empty))
 
 
 def show(plan: Plan, *, as_json: bool) -> int:

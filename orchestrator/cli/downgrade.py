@@ -5,11 +5,11 @@ from __future__ import annotations
 import click
 
 from orchestrator.cli.apply import planner, refuse_verify, run, show, told, verify
-from orchestrator.cli.asking import agreed
+from orchestrator.cli.asking import agreed, yes
 from orchestrator.cli.bundle import sql
 from orchestrator.cli.changing import Asked, changes
 from orchestrator.cli.options import must_select
-from orchestrator.cli.output import note, plural
+from orchestrator.cli.output import plural
 from orchestrator.execution.planner import Request
 from orchestrator.execution.project import Project
 
@@ -26,7 +26,7 @@ from orchestrator.execution.project import Project
     metavar="[BIND:]REV",
     help="Destination: a revision, -N or base.",
 )
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@yes
 @verify
 @changes
 def command(project: Project, asked: Asked, to: tuple[str, ...], yes: bool, verify: bool) -> int:
@@ -58,7 +58,6 @@ def command(project: Project, asked: Asked, to: tuple[str, ...], yes: bool, veri
             "data in them may be lost"
         )
         if not agreed(what, "Pass --yes to do it, or --dry-run to see the steps."):
-            note("nothing was done")
             return 1
     return run(
         project,

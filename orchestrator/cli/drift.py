@@ -13,7 +13,16 @@ import click
 from orchestrator.checks.differences import words
 from orchestrator.checks.types import Difference
 from orchestrator.cli.options import as_json, opened, selects
-from orchestrator.cli.output import is_terminal, note, plural, print_json, redact, revisions, say
+from orchestrator.cli.output import (
+    is_terminal,
+    named,
+    note,
+    plural,
+    print_json,
+    redact,
+    revisions,
+    say,
+)
 from orchestrator.cli.targets import describe_unknown, waiting
 from orchestrator.execution.drift_types import Aside, Drift, Group, Judged, ModelDifference
 from orchestrator.execution.drifting import Asked, find_drift
@@ -182,12 +191,11 @@ def _aside_words(aside: Aside) -> str:
 
 
 def _names(targets: Sequence[Target]) -> str:
-    shown = [
+    names = (
         target.tenant if target.tenant and len(target.bind.servers) == 1 else target.id
-        for target in targets[:_NAMES]
-    ]
-    left = len(targets) - len(shown)
-    return ", ".join(shown) + (f" and {left:,} more" if left else "")
+        for target in targets
+    )
+    return named(names, _NAMES)
 
 
 def _sum(found: Drift, unknown: int) -> str:

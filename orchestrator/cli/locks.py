@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import click
 
-from orchestrator.cli.asking import agreed
+from orchestrator.cli.asking import agreed, yes
 from orchestrator.cli.options import as_json, must_select, opened, selects
 from orchestrator.cli.output import note, plural, print_json, print_problems, say
 from orchestrator.cli.targets import describe, waiting
@@ -26,7 +26,7 @@ _STATEMENT = 1_000
 @selects
 @as_json
 @click.option("--kill", is_flag=True, help="End the sessions that hold locks; asks first.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@yes
 @opened
 def command(
     project: Project,
@@ -58,7 +58,6 @@ def command(
     failed = bool(found.problems or fleet.unknown)
     if kill and found.held:
         if not yes and not _agreed(found.held):
-            note("nothing was done")
             return 1
         failed = not _end(found.held) or failed
     return int(failed)

@@ -15,6 +15,9 @@ from orchestrator.passwords import redact as redact
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+NAMED = 8
+"""So many names of a longer list are told."""
+
 _lost: list[OSError] = []
 """Why results could not be written, other than for want of a reader."""
 
@@ -104,6 +107,13 @@ def print_json(value: Any) -> None:
 def is_terminal(stream: IO[str]) -> bool:
     """Whether a person is looking at this stream."""
     return stream.isatty()
+
+
+def named(names: Iterable[str], most: int = NAMED) -> str:
+    """The first of many names, and how many there are more: "acme, globex and 12 more"."""
+    known = list(names)
+    more = len(known) - most
+    return ", ".join(known[:most]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def plural(count: int, noun: str) -> str:

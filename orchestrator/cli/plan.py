@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
-from orchestrator.cli.apply import continuing, planner, told
+from orchestrator.cli.apply import continuing, planner, told, upgrade_to
 from orchestrator.cli.options import as_json, opened, selects
-from orchestrator.cli.output import plural, revisions, say
-from orchestrator.cli.resume import NAMES_SHOWN, selection_data
+from orchestrator.cli.output import named, plural, revisions, say
+from orchestrator.cli.resume import selection_data
 from orchestrator.errors import Problem, UsageError
 from orchestrator.execution.planner import Request
 from orchestrator.execution.project import Project
@@ -34,12 +34,7 @@ STEPS_SHOWN = 25
     "orchestrator plan -o plan.json",
 )
 @selects
-@click.option(
-    "--to",
-    multiple=True,
-    metavar="[BIND:]REV",
-    help="Destination: a revision, +N or head (default: the head of each bind).",
-)
+@upgrade_to
 @click.option(
     "-o",
     "output",
@@ -136,9 +131,9 @@ class Printer:
             f"{plural(len(cohort.targets), 'target')}{missing}, {revisions(cohort.state)} -> {end}"
         )
         if cohort.targets[0].tenant is not None:
-            say(f"    targets: {_named(target.id for target in cohort.targets)}")
+            say(f"    targets: {named(target.id for target in cohort.targets)}")
         if cohort.continued:
-            say(f"    {continuing(cohort)}: {_named(cohort.continued)}")
+            say(f"    {continuing(cohort)}: {named(cohort.continued)}")
         longer = next((one for one in self._shown if _ends_with(one, cohort)), None)
         if longer is not None and not self._verbose:
             count = len(cohort.steps)
@@ -187,7 +182,7 @@ class Printer:
             causes.setdefault(one.problem.what, []).append(one)
         shown = sorted(causes.items(), key=lambda cause: -len(cause[1]))
         for what, some in shown[:COHORTS_SHOWN]:
-            say(f"cannot be planned: {_named(one.target.id for one in some)}: {what}")
+            say(f"cannot be planned: {named(one.target.id for one in some)}: {what}")
             if some[0].problem.todo:
                 say(f"    {some[0].problem.todo}")
         if len(shown) > COHORTS_SHOWN:
@@ -238,9 +233,3 @@ def _ends_with(longer: Cohort, cohort: Cohort) -> bool:
     """Whether a cohort's steps are the last ones of another's."""
     same = longer.bind == cohort.bind and longer.flavour == cohort.flavour
     return same and longer.steps[-len(cohort.steps) :] == cohort.steps
-
-
-def _named(ids: Iterable[str]) -> str:
-    names = list(ids)
-    more = len(names) - NAMES_SHOWN
-    return ", ".join(names[:NAMES_SHOWN]) + (f" and {more:,} more" if more > 0 else "")

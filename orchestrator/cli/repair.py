@@ -97,7 +97,6 @@ def command(
         _nothing(as_json=as_json)
         return 0
     if len(stopped) > 1 and not yes and not _agreed(chosen, stopped):
-        note("nothing was done")
         return 1
     if chosen == "resume":
         done = None if in_doubt is None else in_doubt == "done"

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from orchestrator.cli.apply import told
-from orchestrator.cli.output import note, plural
+from orchestrator.cli.output import named, note, plural
 from orchestrator.errors import Problem, UsageError
 from orchestrator.execution.planner import Request, resume_plan
 from orchestrator.execution.project import Project
@@ -17,8 +17,6 @@ from orchestrator.fleet.selections import selection_of as selection_of
 from orchestrator.fleet.targets import Selection
 from orchestrator.planning.planfile import read_plan
 from orchestrator.planning.planfile_resume import Resumed
-
-NAMES_SHOWN = 8
 
 plan_file = click.option(
     "--plan",
@@ -78,8 +76,6 @@ def resumed(
 def _tell(left: Resumed) -> None:
     for ids, words in ((left.extra, "not in the plan"), (left.gone, "in the plan, not found now")):
         if ids:
-            more = len(ids) - NAMES_SHOWN
-            names = ", ".join(ids[:NAMES_SHOWN]) + (f" and {more:,} more" if more > 0 else "")
-            note(f"{plural(len(ids), 'target')} {words}: {names}")
+            note(f"{plural(len(ids), 'target')} {words}: {named(ids)}")
     if left.passed:
         note(f"{plural(left.passed, 'target')} beyond the plan's start already: continued")

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from orchestrator.cli.output import plural, redact, revisions, say
+from orchestrator.cli.output import named, plural, redact, revisions, say
 from orchestrator.cli.targets import describe
 from orchestrator.execution.types import Failure, Outcome
 from orchestrator.ledger.causes import cause_of, names_of
@@ -14,7 +14,6 @@ from orchestrator.ledger.causes import cause_of, names_of
 LARGE = 50
 """More targets than this are counted, not listed."""
 _GROUPS_SHOWN = 10
-_NAMES_SHOWN = 8
 _STATEMENT_LINES = 20
 
 
@@ -149,10 +148,8 @@ def _cause_lines(cause: Cause) -> Iterator[str]:
     if len(cause.targets) == 1:
         yield f"{cause.targets[0]}: {failure.message}"
     else:
-        shown = ", ".join(cause.targets[:_NAMES_SHOWN])
-        more = len(cause.targets) - _NAMES_SHOWN
         yield f"{plural(len(cause.targets), 'target')}: {failure.message}"
-        yield f"    targets:   {shown}" + (f" and {more:,} more" if more > 0 else "")
+        yield f"    targets:   {named(cause.targets)}"
     yield f"    bind:      {cause.example.bind}"
     for name, value in (("revision", failure.revision), ("where", failure.where)):
         if value:

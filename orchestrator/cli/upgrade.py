@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from orchestrator.cli.apply import planner, refuse_verify, run, show, told, verify
+from orchestrator.cli.apply import planner, refuse_verify, run, show, told, upgrade_to, verify
 from orchestrator.cli.bundle import sql
 from orchestrator.cli.changing import Asked, changes
 from orchestrator.cli.options import must_select
@@ -21,12 +21,7 @@ from orchestrator.execution.project import Project
     epilog="Examples: orchestrator upgrade --all; orchestrator upgrade --bind shop --tenant acme "
     "--to +1; orchestrator upgrade --plan plan.json; orchestrator upgrade --sql --bind audit",
 )
-@click.option(
-    "--to",
-    multiple=True,
-    metavar="[BIND:]REV",
-    help="Destination: a revision, +N or head (default: the head of each bind).",
-)
+@upgrade_to
 @plan_file
 @strict
 @verify

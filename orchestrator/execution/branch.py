@@ -6,7 +6,6 @@ program; nothing is changed.
 
 from __future__ import annotations
 
-import os
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from pathlib import Path
 from orchestrator.config import Bind
 from orchestrator.errors import Problem, UsageError
 from orchestrator.execution.project import Project
+from orchestrator.revisions.git import ask_git
 
 _DEFAULTS = ("origin/HEAD", "origin/main", "origin/master", "main", "master")
 _SECONDS = 30
@@ -108,16 +108,7 @@ def _git(root: Path, *arguments: str) -> str:
 
 def _ask(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     try:
-        return subprocess.run(
-            ["git", "-c", "core.fsmonitor=false", "-C", str(root), *arguments],
-            capture_output=True,
-            text=True,
-            errors="surrogateescape",
-            timeout=_SECONDS,
-            check=False,
-            stdin=subprocess.DEVNULL,
-            env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},
-        )
+        return ask_git(root, *arguments, seconds=_SECONDS)
     except (OSError, subprocess.SubprocessError) as error:
         raise UsageError(
             Problem(f"git cannot be run: {error}", where=str(root), todo="Install Git.")

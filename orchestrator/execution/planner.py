@@ -23,7 +23,7 @@ from orchestrator.planning.plan import Plan, Waiting
 from orchestrator.planning.planfile import PlanFile
 from orchestrator.planning.planfile_resume import Resumed, resume, wanted_again
 from orchestrator.revisions.history import History
-from orchestrator.revisions.recordings import Listener, compile_cached
+from orchestrator.revisions.recordings import Compiled, Listener, Wanted, compile_cached
 
 
 @dataclass(frozen=True)
@@ -86,10 +86,8 @@ class Planner:
     def _plan(
         self, found: Found, waiting: Sequence[Waiting], unknown: Sequence[UnknownTenants]
     ) -> Plan:
-        order = self.project.ordered({t.bind.name: t.bind for t in found.targets}.values())
-        places = {bind.name: place for place, bind in enumerate(order)}
-        targets = sorted(found.targets, key=lambda target: places[target.bind.name])
-        self.project.config.require(binds=places)
+        targets = self.project.in_order(found.targets)
+        self.project.config.require(binds=dict.fromkeys(t.bind.name for t in targets))
         purge = self.request.purge
         routes = group(targets, self.request.read(targets), self.histories, self.goal, purge=purge)
         compiled = None
@@ -118,10 +116,11 @@ def _taking_part(project: Project, selection: Selection) -> list[Bind]:
     ]
 
 
-def resume_plan(
-    project: Project, file: PlanFile, name: str, request: Request, *, strict: bool, whole: bool
-) -> Resumed:
-    """What is left of a plan file (see `planning.planfile_resume.resume`) for a selection."""
+def record_again(
+    project: Project, file: PlanFile, name: str, listener: Listener
+) -> tuple[tuple[Wanted, ...], list[tuple[Compiled, ...]]]:
+    """The paths of a plan file, and what they are recorded as now. name: the plan file's, for
+    messages. Raises what `wanted_again` and `compile_cached` raise, and HistoryError."""
     binds = list(dict.fromkeys(cohort.bind for cohort in file.cohorts))
     histories = project.histories([bind for bind in binds if bind in project.config.binds])
     files = {
@@ -130,14 +129,16 @@ def resume_plan(
         for script in history.scripts()
     }
     wanted = wanted_again(file, files, name)
-    compiled = compile_cached(project.config, wanted, request.listener)
+    return wanted, compile_cached(project.config, wanted, listener)
+
+
+def resume_plan(
+    project: Project, file: PlanFile, name: str, request: Request, *, strict: bool, whole: bool
+) -> Resumed:
+    """What is left of a plan file (see `planning.planfile_resume.resume`) for a selection."""
+    wanted, compiled = record_again(project, file, name, request.listener)
     found = find_targets(project.config, request.selection, allow_empty=request.allow_empty)
-    targets = [
-        target
-        for bind in project.ordered({t.bind.name: t.bind for t in found.targets}.values())
-        for target in found.targets
-        if target.bind.name == bind.name
-    ]
+    targets = project.in_order(found.targets)
     project.config.require(binds={target.bind.name for target in targets})
     return resume(
         file,

@@ -139,3 +139,10 @@ class Project:
             if name in wanted:
                 place(bind)
         return tuple(placed.values())
+
+    def in_order(self, targets: Iterable[Target]) -> tuple[Target, ...]:
+        """Targets bind by bind, in the order they are applied."""
+        known = list(targets)
+        order = self.ordered({target.bind.name: target.bind for target in known}.values())
+        places = {bind.name: place for place, bind in enumerate(order)}
+        return tuple(sorted(known, key=lambda target: places[target.bind.name]))

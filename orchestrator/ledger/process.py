@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from orchestrator.ledger.types import Process, Run, RunResult
+from orchestrator.revisions.git import ask_git
 
 HEARTBEAT_SECONDS = 10.0
 DEAD_AFTER = timedelta(seconds=60)
@@ -126,16 +127,7 @@ def git_commit(root: Path) -> str:
 
 def _git(root: Path, *arguments: str) -> str | None:
     try:
-        done = subprocess.run(
-            ["git", "-c", "core.fsmonitor=false", "-C", str(root), *arguments],
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_GIT_SECONDS,
-            check=False,
-            stdin=subprocess.DEVNULL,
-            env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},
-        )
+        done = ask_git(root, *arguments, seconds=_GIT_SECONDS)
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.strip() if done.returncode == 0 else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from orchestrator.cli.asking import agreed
+from orchestrator.cli.asking import agreed, yes
 from orchestrator.cli.options import opened
 from orchestrator.cli.output import note, plural, say
 from orchestrator.cli.rollout.choosing import (
@@ -26,7 +26,7 @@ from orchestrator.ledger.rollouts import Rollouts
     epilog="Examples: orchestrator rollout abort; orchestrator rollout abort 20261122T2103 --yes",
 )
 @rollout_argument
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@yes
 @wait_option
 @opened
 def command(project: Project, name: str | None, yes: bool, wait: float) -> int:
@@ -40,7 +40,6 @@ def command(project: Project, name: str | None, yes: bool, wait: float) -> int:
     view = active(rollouts, name)
     name = view.row.id
     if not yes and not agreed(_what(view), "Pass --yes to do it."):
-        note("nothing was done")
         return 1
     if view.driven:
         note("aborting: running targets go on to their end")

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from orchestrator.cli.apply import told as planning
 from orchestrator.cli.interrupting import interruptible
 from orchestrator.cli.mismatches import mismatch_lines
-from orchestrator.cli.output import note, plural, print_json, say
+from orchestrator.cli.output import named, note, plural, print_json, say
 from orchestrator.cli.progress import Events
 from orchestrator.cli.recorder import Recorder, recorded
 from orchestrator.cli.rollout.lines import MISMATCHES, check_lines
@@ -41,8 +41,6 @@ from orchestrator.ledger.types import RunResult
 from orchestrator.planning.plan import Plan
 from orchestrator.revisions.recordings import Listener
 
-_NEW = 8
-"""So many new targets are named."""
 _RESULTS: Mapping[str, RunResult] = {
     "done": "done",
     "paused": "done",
@@ -252,12 +250,8 @@ def _new(name: str, ended: Ended) -> Iterable[str]:
     """Targets that came after the plan."""
     if not ended.new:
         return
-    shown = ", ".join(target.id for target in ended.new[:_NEW])
-    more = len(ended.new) - _NEW
-    yield (
-        f"{plural(len(ended.new), 'target')} came after the plan: {shown}"
-        + (f" and {more:,} more" if more > 0 else "")
-    )
+    names = named(target.id for target in ended.new)
+    yield f"{plural(len(ended.new), 'target')} came after the plan: {names}"
     yield "To take them too:"
     yield f"    orchestrator rollout resume {name} --include-new"
 

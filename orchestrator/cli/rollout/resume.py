@@ -5,10 +5,10 @@ from __future__ import annotations
 import click
 
 from orchestrator.cli.apply import log_format
-from orchestrator.cli.asking import agreed
+from orchestrator.cli.asking import agreed, yes
 from orchestrator.cli.changing import patient, seconds
 from orchestrator.cli.options import as_json, opened
-from orchestrator.cli.output import note, plural
+from orchestrator.cli.output import plural
 from orchestrator.cli.rollout.choosing import driven, ledger_of, rollout_argument
 from orchestrator.cli.rollout.control import Told, control
 from orchestrator.cli.rollout.picture import added
@@ -25,7 +25,7 @@ from orchestrator.ledger.rollouts import Rollouts
     "--check-timeout 30m",
 )
 @rollout_argument
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@yes
 @click.option(
     "--include-new",
     is_flag=True,
@@ -68,7 +68,6 @@ def command(
     view = rollouts.view(name)
     _fitting(view, include_new=include_new)
     if not yes and not agreed(_what(view), "Pass --yes to do it."):
-        note("nothing was done")
         return 1
     told = Told(log_format, as_json)
     return control(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from orchestrator.cli.apply import log_format
-from orchestrator.cli.asking import agreed
+from orchestrator.cli.asking import agreed, yes
 from orchestrator.cli.changing import patient
 from orchestrator.cli.options import as_json, opened
 from orchestrator.cli.output import note, plural
@@ -22,7 +22,7 @@ from orchestrator.ledger.rollouts import Rollouts
     epilog="Examples: orchestrator rollout retry; orchestrator rollout retry last --yes",
 )
 @rollout_argument
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@yes
 @log_format
 @as_json
 @opened
@@ -51,6 +51,5 @@ def command(project: Project, name: str | None, yes: bool, log_format: str, as_j
         return 0
     what = f"this runs {plural(bad, 'failed target')} of rollout {view.row.id} again"
     if not yes and not agreed(what, "Pass --yes to do it."):
-        note("nothing was done")
         return 1
     return control(project, ledger, view, "retry", Told(log_format, as_json), retry=True)

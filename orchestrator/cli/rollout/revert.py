@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import click
 
 from orchestrator.cli.apply import dry_run, log_format, told
-from orchestrator.cli.asking import agreed
+from orchestrator.cli.asking import agreed, yes
 from orchestrator.cli.changing import patient
 from orchestrator.cli.options import as_json, opened
-from orchestrator.cli.output import note, plural, print_json, say
+from orchestrator.cli.output import named, note, plural, print_json, say
 from orchestrator.cli.plan import Printer, destroyed
 from orchestrator.cli.rollout.choosing import driven, ledger_of
 from orchestrator.cli.rollout.control import Told, control
@@ -31,9 +31,6 @@ from orchestrator.ledger.rollout_types import OVER, RolloutView
 from orchestrator.ledger.rollouts import Rollouts
 from orchestrator.planning.plan import Plan
 from orchestrator.planning.planfile import plan_document
-
-_NAMED = 8
-"""So many targets are named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +52,7 @@ class _Asked:
 @click.option(
     "--no-verify", is_flag=True, help="Do not compare schemas before and after each target."
 )
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@yes
 @dry_run
 @log_format
 @as_json
@@ -114,7 +111,6 @@ def _begin(project: Project, ledger: Ledger, back: Moved, made: Revert, asked: _
     if not asked.yes and not agreed(
         _what(back, planned), "Pass --yes to do it, or --dry-run to see the steps alone."
     ):
-        note("nothing was done")
         return 1
     _end(ledger, back)
     view = begin(
@@ -134,7 +130,7 @@ def _begin(project: Project, ledger: Ledger, back: Moved, made: Revert, asked: _
     if unlike:
         note(
             f"{plural(len(unlike), 'target')} went back, and not to the schema from before: "
-            f"{_named(unlike)}; `orchestrator drift` shows what differs"
+            f"{named(unlike)}; `orchestrator drift` shows what differs"
         )
     return code or int(bool(unlike))
 
@@ -197,12 +193,7 @@ def _show(back: Moved, made: Revert, planned: Planned, asked: _Asked) -> None:
 def _gone_lines(made: Revert) -> Iterator[str]:
     if made.gone:
         count = plural(len(made.gone), "target")
-        yield f"{count} not in the fleet any more: {_named(made.gone)}"
-
-
-def _named(ids: Sequence[str]) -> str:
-    more = len(ids) - _NAMED
-    return ", ".join(ids[:_NAMED]) + (f" and {more:,} more" if more > 0 else "")
+        yield f"{count} not in the fleet any more: {named(made.gone)}"
 
 
 def _what(back: Moved, planned: Planned) -> str:

@@ -13,7 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.cli.output import plural, redact
+from orchestrator.cli.output import named, plural, redact
 from orchestrator.cli.rollout.picture import (
     Picture,
     bad_words,
@@ -144,10 +144,8 @@ def _failed(picture: Picture) -> Iterator[RenderableType]:
 
 def _where(group: Cause) -> str:
     one = group.example
-    names = ", ".join(group.targets[:NAMES])
-    more = len(group.targets) - NAMES
     revision = f"revision {one.failure.revision}: " if one.failure.revision else ""
-    return revision + names + (f" and {more:,} more" if more > 0 else "")
+    return revision + named(group.targets, NAMES)
 
 
 def _colour(words: str) -> str:

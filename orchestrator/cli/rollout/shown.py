@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from orchestrator.checks.lint.types import Finding, LintReport
 from orchestrator.cli.lint_output import finding_lines, report_data, summary
 from orchestrator.cli.mismatches import mismatch_data, mismatch_lines
-from orchestrator.cli.output import plural
+from orchestrator.cli.output import named, plural
 from orchestrator.cli.rollout.picture import rules
 from orchestrator.errors import FindingsError, Problem
 from orchestrator.execution.types import Mismatch
@@ -53,18 +53,13 @@ def wave_lines(planned: Planned) -> Iterator[str]:
         yield f"    {row.name:<{width}}  {said}; {', '.join(rules(row))}"
         first = [target.id for target in one.targets if target.id in one.pulled]
         if first:
-            yield f"    {'':<{width}}  first: {_named(first)}"
+            yield f"    {'':<{width}}  first: {named(first, _NAMED)}"
 
 
 def _servers(targets: Sequence[Target]) -> str:
     counts = Counter(target.server.name for target in targets if len(target.bind.servers) > 1)
     told = ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items()))
     return f" ({told})" if told else ""
-
-
-def _named(ids: Sequence[str]) -> str:
-    more = len(ids) - _NAMED
-    return ", ".join(ids[:_NAMED]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def mixed_lines(mixed: Sequence[Mismatch]) -> Iterator[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from orchestrator.cli.apply import dry_run, log_format, planner, told
+from orchestrator.cli.apply import dry_run, log_format, planner, told, upgrade_to
 from orchestrator.cli.asking import agreed
 from orchestrator.cli.changing import patient
 from orchestrator.cli.lint_output import tell_not_checked
@@ -65,12 +65,7 @@ class Asked:
     "start --all --yes --log-format json",
 )
 @selects
-@click.option(
-    "--to",
-    multiple=True,
-    metavar="[BIND:]REV",
-    help="Destination: a revision, +N or head (default: the head of each bind).",
-)
+@upgrade_to
 @click.option(
     "--waves",
     "waves_file",
@@ -229,10 +224,7 @@ def _agreed(planned: Planned, asked: Asked) -> bool:
         raise refused_findings(planned.findings)
     agree = "--yes --allow-lint" if unread else "--yes"
     todo = f"Pass {agree} to do it, or --dry-run to see the waves alone."
-    if asked.yes or agreed(_what(planned), todo):
-        return True
-    note("nothing was done")
-    return False
+    return asked.yes or agreed(_what(planned), todo)
 
 
 def _looked_at(project: Project, asked: Asked, planned: Planned, verifier: Verifier) -> Planned:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from orchestrator.errors import DatabaseError
+from orchestrator.execution.planner import record_again
 from orchestrator.execution.project import Project
 from orchestrator.fleet.state import read_fleet
 from orchestrator.fleet.targets import Selection, find_targets
@@ -18,8 +18,8 @@ from orchestrator.fleet.types import Target
 from orchestrator.ledger.rollout_types import RolloutTarget
 from orchestrator.planning.plan import Plan
 from orchestrator.planning.planfile import PlanFile
-from orchestrator.planning.planfile_resume import resume, wanted_again
-from orchestrator.revisions.recordings import Compiled, Listener, Wanted, compile_cached
+from orchestrator.planning.planfile_resume import resume
+from orchestrator.revisions.recordings import Compiled, Listener, Wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +57,7 @@ class Remaining:
         DatabaseError when tenants cannot be told now: one that is not found would be taken for
         gone.
         """
-        binds = list(dict.fromkeys(cohort.bind for cohort in file.cohorts))
-        histories = project.histories([bind for bind in binds if bind in project.config.binds])
-        files = {
-            (bind, script.revision): Path(script.path)
-            for bind, history in histories.items()
-            for script in history.scripts()
-        }
-        wanted = wanted_again(file, files, name)
-        compiled = compile_cached(project.config, wanted, listener)
+        wanted, compiled = record_again(project, file, name, listener)
         places = [(row.bind, row.server, row.tenant) for row in rows]
         made = cls(file, name, targets_at(project, places), wanted, compiled)
         made.plan(())
@@ -115,7 +107,4 @@ def targets_at(
     if found.unknown:
         raise DatabaseError([one.problem for one in found.unknown])
     project.config.require(binds={target.bind.name for target in found.targets})
-    order = project.ordered({t.bind.name: t.bind for t in found.targets}.values())
-    ranks = {bind.name: rank for rank, bind in enumerate(order)}
-    ordered = sorted(found.targets, key=lambda target: ranks[target.bind.name])
-    return {target.id: target for target in ordered}
+    return {target.id: target for target in project.in_order(found.targets)}
