@@ -99,9 +99,3 @@ class LedgerError(OrchestratorError):
     """The ledger cannot be read or written; nothing was touched."""
 
     exit_code = 2
-
-
-class Interrupted(OrchestratorError):
-    """The user stopped the command (SIGINT or SIGTERM); what was done stays done."""
-
-    exit_code = 130

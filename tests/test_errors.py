@@ -34,7 +34,6 @@ def test_one_problem_or_many() -> None:
         ("EnvironmentScriptError", 2),
         ("RecordingError", 1),
         ("DatabaseError", 1),
-        ("Interrupted", 130),
     ],
 )
 def test_exit_codes(name: str, code: int) -> None:

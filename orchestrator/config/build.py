@@ -1,7 +1,7 @@
 """A validated file as the frozen types that travel on.
 
 Enters: a `FileSection`, its `Document` and its `Connections`.  Leaves: a `Config`, whole even when
-the document has problems, so that `rules.py` can look at all of it before anything is raised.
+the document has problems, so that the rules can look at all of it before anything is raised.
 """
 
 from __future__ import annotations
@@ -193,7 +193,7 @@ class _Builder:
         }
 
     def _source(self, section: TenantsSection) -> TenantSource | None:
-        """The first source that is given; `rules.py` complains about a second one."""
+        """The first source that is given; `bind_rules.py` complains about a second one."""
         if section.entries is not None:
             where = self._where("list")
             return TenantSource("list", where, entries=self._entries(section))

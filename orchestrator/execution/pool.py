@@ -31,6 +31,14 @@ class Work:
 class Pool(Protocol):
     """What a run needs of whoever runs the targets."""
 
+    @property
+    def stopping(self) -> bool:
+        """Whether stop() was called."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether no other target is started any more."""
+
     def run(self, work: Sequence[Work]) -> Iterator[Outcome]:
         """Run everything, and give outcomes as they come."""
 
@@ -39,6 +47,9 @@ class Pool(Protocol):
 
     def hold(self) -> None:
         """Let running targets end their whole path, and start no other."""
+
+    def pause(self, seconds: float) -> None:
+        """Sleep, until the run is stopped at the longest."""
 
 
 @dataclass

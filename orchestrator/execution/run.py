@@ -13,7 +13,7 @@ from orchestrator.errors import Problem
 from orchestrator.execution.drive import Drive, drive, footing_of, in_worker
 from orchestrator.execution.live import LiveWorkers
 from orchestrator.execution.live_run import LiveStep
-from orchestrator.execution.pool import ThreadPool, Work
+from orchestrator.execution.pool import Pool, ThreadPool, Work
 from orchestrator.execution.poolers import Poolers
 from orchestrator.execution.project import Project
 from orchestrator.execution.provision import provision_all
@@ -53,7 +53,7 @@ class Runner:
         owner = Owner.here(run_id)
         self._sessions = SessionStore(owner.label)
         self._workers = LiveWorkers(project.config.file, project.config.root, size)
-        self._pool = ThreadPool(size, tick)
+        self._pool: Pool = ThreadPool(size, tick)
         self._drive = Drive(
             self._sessions,
             self._workers,

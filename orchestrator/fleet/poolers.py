@@ -18,7 +18,7 @@ from contextlib import suppress
 
 from sqlalchemy.engine import URL
 
-from orchestrator.errors import DatabaseError, Problem
+from orchestrator.errors import Problem
 from orchestrator.fleet.engines import target_url
 from orchestrator.fleet.sessions import PostgreSQLSession, SendError, open_session
 from orchestrator.fleet.types import Target
@@ -28,14 +28,6 @@ _ROUNDS = 10
 """So often both connections are asked who serves them: other clients' work may part them."""
 _PATIENCE = 3.0
 """Seconds for the second connection's first answer; a pool of one session would keep it waiting."""
-
-
-def refuse_pooler(target: Target) -> None:
-    """Raise DatabaseError where a pooler that lends sessions by the transaction stands before a
-    target's server."""
-    problem = pooler_problem(target)
-    if problem is not None:
-        raise DatabaseError(problem)
 
 
 def pooler_problem(target: Target) -> Problem | None:

@@ -62,11 +62,6 @@ class FleetState:
     flavours: Mapping[tuple[str, str], Flavour] = field(default_factory=dict)
 
 
-def read_state(target: Target) -> State:
-    """The state of one target."""
-    return read_states([target])[0]
-
-
 def read_states(targets: Sequence[Target]) -> tuple[State, ...]:
     """The state of each target, in the order given. Never raises for what a server says."""
     return read_fleet(targets).states

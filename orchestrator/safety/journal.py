@@ -122,14 +122,9 @@ def create_journal(family: Family, table: str) -> str:
     )
 
 
-def insert_row(family: Family, table: str, entry: Entry) -> str:
-    """The statement that writes a row; the server sets its time."""
-    return insert_rows(family, table, [entry])
-
-
 def insert_rows(family: Family, table: str, entries: Sequence[Entry], definitions: str = "") -> str:
-    """The statement that writes rows. definitions: an SQL expression that gives the JSON of the
-    last one's, where the server itself is to look."""
+    """The statement that writes rows; the server sets their time. definitions: an SQL expression
+    that gives the JSON of the last one's, where the server itself is to look."""
     values = [_values(family, entry) for entry in entries]
     if definitions:
         values[-1] = _values(family, entries[-1], definitions)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, NoReturn
 
-from sqlalchemy import URL, make_url
+from sqlalchemy import URL
 
 from orchestrator.config.flavour import Family
 
@@ -76,11 +76,3 @@ class RunningServer:
 def url_of(driver: Driver, port: int, database: str | None = None, host: str = "127.0.0.1") -> URL:
     """The superuser's URL at `port`."""
     return URL.create(driver, USER, PASSWORD, host, port, database)
-
-
-def port_of(url: str) -> int:
-    """The port that `url` names. Raises ValueError when it names none."""
-    port = make_url(url).port
-    if port is None:
-        raise ValueError("the URL names no port")
-    return port

@@ -17,7 +17,7 @@ from orchestrator.safety.journal import (
     Kind,
     create_journal,
     header,
-    insert_row,
+    insert_rows,
     row,
     source_of,
 )
@@ -49,7 +49,7 @@ def stop_half_way(
     for number, text in enumerate(statements[:begun], 1):
         last = number == begun
         entries.append(row(top, number, kind, text, (before or {}) if last else {}))
-    texts = [create_journal(family, table), *(insert_row(family, table, one) for one in entries)]
+    texts = [create_journal(family, table), *(insert_rows(family, table, [one]) for one in entries)]
     engine = create_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
         for text in texts:

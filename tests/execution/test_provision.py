@@ -12,7 +12,7 @@ from sqlalchemy import URL
 from orchestrator.config.load import load_config
 from orchestrator.errors import DatabaseError
 from orchestrator.execution.provision import ensure_exists, provision_all
-from orchestrator.fleet.state import read_state
+from orchestrator.fleet.state import read_states
 from orchestrator.fleet.targets import all_targets
 from orchestrator.fleet.types import Target
 from tests.cli.small import rows, shown
@@ -50,9 +50,9 @@ def made_and_refused(folder: Path, url: URL, tenancy: str) -> None:
     assert problem.what == f"the {tenancy} {name} does not exist"
     assert problem.todo.startswith(f"Create the {tenancy} {name}, or set `create: true` in binds.")
     wanted = target(folder, url, tenancy, create=True)
-    assert read_state(wanted).kind == "missing"
+    assert read_states([wanted])[0].kind == "missing"
     ensure_exists(wanted)
-    assert read_state(wanted).kind == "no-version-table"
+    assert read_states([wanted])[0].kind == "no-version-table"
     ensure_exists(wanted)
     assert provision_all([wanted]) == {}
 
@@ -79,7 +79,7 @@ def many_at_once(folder: Path, url: URL, tenancy: str) -> None:
 
         with ThreadPoolExecutor(4) as threads:
             list(threads.map(make, range(4)))
-        assert read_state(wanted).kind == "no-version-table"
+        assert read_states([wanted])[0].kind == "no-version-table"
 
 
 def test_no_right_to_create(tmp_path: Path, pg_database: DatabaseFactory) -> None:

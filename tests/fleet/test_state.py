@@ -15,7 +15,7 @@ from sqlalchemy.engine import Engine
 from orchestrator.config import Config
 from orchestrator.config.load import load_config
 from orchestrator.fleet import engines
-from orchestrator.fleet.state import read_state, read_states
+from orchestrator.fleet.state import read_states
 from orchestrator.fleet.targets import all_targets
 from orchestrator.fleet.types import State, Target
 from orchestrator.fleet.version_tables import BATCH
@@ -177,7 +177,7 @@ def test_databases_on_postgresql_are_missing_or_not(
 def test_a_wrong_password_is_denied_and_not_shown(
     tmp_path: Path, any_database: DatabaseFactory
 ) -> None:
-    state = read_state(single(tmp_path, any_database().set(password="wr%ong@:pass/word")))
+    state = read_states([single(tmp_path, any_database().set(password="wr%ong@:pass/word"))])[0]
     assert state.kind == "denied", state
     assert "wr%ong" not in state.detail
     assert "wr%25ong" not in state.detail
@@ -281,21 +281,21 @@ def test_search_path_of_a_bind_without_tenants(
     rows(url, "CREATE SCHEMA app")
     version_table(url, "public", "publics")
     target = single(tmp_path, url, ", search_path: [app]")
-    assert read_state(target) == State("no-version-table")
+    assert read_states([target])[0] == State("no-version-table")
     version_table(url, "app", "apps")
-    assert read_state(target) == State("known", ("apps",))
+    assert read_states([target])[0] == State("known", ("apps",))
     nowhere = single(tmp_path, url, ", search_path: [nowhere]")
-    assert read_state(nowhere) == State("missing", detail="no schema to work in")
+    assert read_states([nowhere])[0] == State("missing", detail="no schema to work in")
 
 
 def test_a_version_table_of_another_name(tmp_path: Path, pg_database: DatabaseFactory) -> None:
     url = pg_database()
     version_table(url, "public", "theirs")
     target = single(tmp_path, url, ", version_table: our_version")
-    assert read_state(target) == State("no-version-table")
+    assert read_states([target])[0] == State("no-version-table")
     rows(url, "CREATE TABLE our_version (version_num text)")
     rows(url, "INSERT INTO our_version VALUES ('ours')")
-    assert read_state(target) == State("known", ("ours",))
+    assert read_states([target])[0] == State("known", ("ours",))
 
 
 def test_publics_version_table_is_no_tenants(tmp_path: Path, pg_database: DatabaseFactory) -> None:
@@ -303,4 +303,4 @@ def test_publics_version_table_is_no_tenants(tmp_path: Path, pg_database: Databa
     version_table(url, "public", "publics")
     rows(url, "CREATE SCHEMA acme")
     [target] = schemas(tmp_path, url, ["acme"], ", search_path: [public]")
-    assert read_state(target) == State("no-version-table")
+    assert read_states([target])[0] == State("no-version-table")

@@ -1,6 +1,6 @@
 """`targets.csv`: which script is for which target.
 
-Enters: targets with their scripts.  Leaves: text, or rows that were read.  No I/O.
+Enters: targets with their scripts.  Leaves: text.  No I/O.
 """
 
 from __future__ import annotations
@@ -40,11 +40,6 @@ class Line:
     make: str
     scripts: str
     undo: str
-
-    @property
-    def key(self) -> tuple[str, str, str | None]:
-        """How selections and plans tell targets apart."""
-        return self.bind, self.server, self.tenant or None
 
 
 def line_of(
@@ -87,11 +82,3 @@ def write_lines(lines: Iterable[Line]) -> str:
     writer.writerow(one.name for one in fields(Line))
     writer.writerows(astuple(one) for one in lines)
     return text.getvalue()
-
-
-def read_lines(text: str) -> tuple[Line, ...]:
-    """What `write_lines` wrote. Raises ValueError for anything else."""
-    rows = list(csv.reader(io.StringIO(text)))
-    if not rows or rows[0] != [one.name for one in fields(Line)]:
-        raise ValueError(f"the first line is not {','.join(one.name for one in fields(Line))}")
-    return tuple(Line(*row) for row in rows[1:])
