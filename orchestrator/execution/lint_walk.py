@@ -46,7 +46,10 @@ class Asks(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """One revision on the scratch database; the names as in `checks.lint.types.Subject`."""
+    """One revision on the scratch database; the names as in `checks.lint.types.Subject`.
+
+    undo_sent: what its downgrade sent; undo_asked: whether a server was asked about that.
+    """
 
     sent: tuple[Sent, ...] = ()
     before: Shape | None = None
@@ -56,6 +59,8 @@ class Looked:
     failed: str = ""
     failed_line: int = 0
     asked: bool = False
+    undo_sent: tuple[Sent, ...] = ()
+    undo_asked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +80,16 @@ def walk(
     wanted: Collection[str],
     without_downgrade: Collection[str] = (),
     asks: Asks | None = None,
+    undoing: Collection[str] = (),
 ) -> Walk:
     """Run a bind's history up to the last of these revisions, and look at each of them.
 
     without_downgrade: those whose downgrade does nothing, and is not tried. asks: hears of each
-    statement before it runs. Where no scratch database can be had, the Walk says why. Raises what
+    statement before it runs. undoing: revisions of which it hears the downgrade's instead of the
+    upgrade's. Where no scratch database can be had, the Walk says why. Raises what
     loading the project raises.
     """
-    return _Walker(project, bind, without_downgrade, asks).walk(wanted)
+    return _Walker(project, bind, without_downgrade, asks, undoing).walk(wanted)
 
 
 class _Walker:
@@ -94,12 +101,14 @@ class _Walker:
         bind: Bind,
         without_downgrade: Collection[str],
         asks: Asks | None,
+        undoing: Collection[str],
     ) -> None:
         self._project = project
         self._bind = bind
         self._history: History = project.history(bind.name)
         self._without_downgrade = without_downgrade
         self._asks = asks if bind.family == "mysql" else None
+        self._undoing = undoing
         self._stack = ExitStack()
         self._at: list[str] = []
         self._target: Target | None = None
@@ -166,9 +175,10 @@ class _Walker:
 
     def _look(self, step: Step, last: Looked | None) -> Looked:
         before = (last.after if last else None) or self._shape()
-        capture = _Capture(str(step.file), self._answering)
+        asked = self._asks is not None and step.revision not in self._undoing
+        capture = _Capture(str(step.file), self._answering if asked else _silent)
         failure = self._run([step.revision], Direction.UPGRADE, capture)
-        seen = Looked(tuple(capture.sent), before, asked=self._asks is not None)
+        seen = Looked(tuple(capture.sent), before, asked=asked)
         if failure is not None:
             return replace(seen, failed=failure.message, failed_line=_line(failure))
         self._at.append(step.revision)
@@ -179,7 +189,10 @@ class _Walker:
 
     def _undo(self, step: Step, seen: Looked) -> Looked:
         """Take the revision back, and come to stand behind it again."""
-        failure = self._run([step.revision], Direction.DOWNGRADE)
+        asked = self._asks is not None and step.revision in self._undoing
+        capture = _Capture(str(step.file), self._answering if asked else _silent)
+        failure = self._run([step.revision], Direction.DOWNGRADE, capture)
+        seen = replace(seen, undo_sent=tuple(capture.sent), undo_asked=asked)
         if failure is not None:
             seen = replace(seen, undo_failed=failure.message)
             if self._shape() != seen.after or self._bind.family == "mysql":
@@ -228,6 +241,10 @@ class _Walker:
             connection = self._stack.enter_context(connect(self._target))
             self._asking = connection.execution_options(isolation_level="AUTOCOMMIT")
         return self._asks.answer(self._asking, statement)
+
+
+def _silent(_statement: str) -> None:
+    """Nobody is asked about a statement."""
 
 
 class _Capture:

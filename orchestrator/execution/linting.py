@@ -179,11 +179,19 @@ def _walks(
     if not sources.scratch:
         return {one.bind: Walk(problem="no server was asked") for one in questions}
     wanted: dict[str, dict[str, Step]] = {}
+    undoing: dict[str, set[str]] = {}
     for question in questions:
-        mine = wanted.setdefault(question.bind, {})
+        mine, undone = (
+            wanted.setdefault(question.bind, {}),
+            undoing.setdefault(question.bind, set()),
+        )
         for step, _recording in question.steps:
+            # A downgrade of PostgreSQL's has nothing to learn from a server.
             if step.direction is Direction.UPGRADE:
                 mine[step.revision] = step
+            elif question.flavour.family == "mysql":
+                mine[step.revision] = step
+                undone.add(step.revision)
     return {
         bind: walk(
             project,
@@ -191,11 +199,18 @@ def _walks(
             steps,
             {one.revision for one in steps.values() if not read.source(one.file).has_downgrade},
             sources.asks,
+            undoing[bind],
         )
         if steps
         else Walk(problem="only upgrades are tried on scratch databases")
         for bind, steps in wanted.items()
     }
+
+
+def _downgrade(seen: Looked) -> Looked:
+    """What was seen of a revision's downgrade. The schemas around it are left out: what it changes
+    was looked at as the way back of the upgrade."""
+    return Looked(seen.undo_sent, undo_failed=seen.undo_failed, asked=seen.undo_asked)
 
 
 def _subject(
@@ -207,7 +222,8 @@ def _subject(
     tables: Mapping[tuple[str, Flavour], Mapping[str, TableFacts]],
 ) -> Subject:
     up = step.direction is Direction.UPGRADE
-    seen = walked.looked.get(step.revision, Looked()) if up else Looked()
+    seen = walked.looked.get(step.revision, Looked())
+    seen = seen if up else _downgrade(seen)
     source = read.source(step.file)
     live = bool(recording.live)
     # The answers of another maker's server, or of another series, say nothing about this one's.
@@ -283,11 +299,15 @@ def _not_checked(
 
 def _why(subject: Subject, need: Need, walked: Walk) -> tuple[str, str] | None:
     """Why a need is not met, and what to do; None where that is no gap."""
+    tried = subject.after is not None
     if subject.step.direction is Direction.DOWNGRADE:
-        return None  # What it does was looked at when the upgrade was.
+        if need != "answers":
+            return None  # What it does was looked at when the upgrade was.
+        seen = walked.looked.get(subject.step.revision, Looked())
+        tried = seen.undone is not None or bool(seen.undo_failed)
     if need == "undone" and (subject.after is not None or subject.failed):
         return None  # missing-downgrade, or upgrade-fails, says it.
-    if need == "answers" and subject.after is not None:
+    if need == "answers" and tried:
         theirs = walked.flavour or "nobody"
         return (
             f"statements could be tried on {theirs} only",

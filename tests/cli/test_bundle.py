@@ -120,6 +120,27 @@ def test_a_live_step_cuts_the_script(begun: SmallProject) -> None:
     assert "E's3' AS orchestrator_at" in two
 
 
+def test_a_bundle_that_goes_down_says_its_locks(begun: SmallProject, maker: str) -> None:
+    assert begun.run("upgrade", "--bind", "audit", "--all").code == 0
+    down = ("downgrade", "--bind", "audit", "--all", "--to", "a1", "--sql", "-o")
+    said = begun.run(*down, "bundle")
+    assert said.code == 0, said.all
+    text = (begun.root / "bundle" / "README.md").read_text(encoding="utf-8")
+    assert "not known" not in text
+    assert (
+        "(ALGORITHM=COPY, LOCK=SHARED), and **writes the whole table anew**: `ALTER TABLE" in text
+    )
+    assert "the server itself was asked, on an empty copy of each table" in text
+    # Where no server may be asked, that is said, and what follows from it.
+    said = begun.run(*down, "alone", "--no-lint")
+    assert said.code == 0, said.all
+    text = (begun.root / "alone" / "README.md").read_text(encoding="utf-8")
+    assert f"{maker}-" in text
+    assert "are **not known**: only such a server can tell, and none was asked" in text
+    assert ", for no server was asked: " in text
+    assert "ALGORITHM=" not in text
+
+
 _HALVES = ("s1-s2", "s3-s4")
 
 

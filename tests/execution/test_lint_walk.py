@@ -179,3 +179,27 @@ def test_statements_are_asked_about_before_they_run(
     assert listening.heard == [(made, 0), (more, 1)]
     assert [one.answer for one in found.looked["w1"].sent] == [Answer("instant", "none", False)] * 2
     assert found.looked["w1"].asked
+
+
+def test_of_a_downgrade_the_server_is_asked_where_the_upgrade_has_led(
+    tmp_path: Path, my_database: DatabaseFactory
+) -> None:
+    project = small_project(
+        tmp_path, f"apps: {{packages: [apps]}}\nbinds:\n  main: {{url: {shown(my_database())}}}\n"
+    )
+    made, gone = "CREATE TABLE a (i int)", "ALTER TABLE a DROP COLUMN j"
+    project.revision("main", "w1", f'op.execute("{made}")', down='op.drop_table("a")')
+    more = "ALTER TABLE a ADD COLUMN j int"
+    project.revision(
+        "main", "w2", f'op.execute("{more}")', after="w1", down=f'op.execute("{gone}")'
+    )
+    opened, listening = Project.open(root=project.root), _Listening()
+    bind = opened.config.binds["main"]
+    looked = walk(opened, bind, ("w2",), (), listening, undoing=("w2",)).looked["w2"]
+    assert listening.heard == [(gone, 1)]
+    assert [(one.text, one.answer) for one in looked.undo_sent] == [
+        (gone, Answer("instant", "none", False))
+    ]
+    assert (looked.asked, looked.undo_asked) == (False, True)
+    assert [one.answer for one in looked.sent] == [None]
+    assert looked.undone == looked.before

@@ -203,7 +203,7 @@ def _gaps(subjects: Iterable[Subject], report: LintReport) -> Iterator[str]:
     silent = {
         str(one.flavour)
         for one in subjects
-        if one.flavour.family == "mysql" and not one.asked and not one.live
+        if one.flavour.family == "mysql" and one.sent and not one.asked and not one.live
     }
     for flavour in sorted(silent):
         yield (
