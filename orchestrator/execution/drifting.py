@@ -32,7 +32,7 @@ from orchestrator.execution.scopes import scope_of
 from orchestrator.fleet.state import FleetState, read_fleet, read_states
 from orchestrator.fleet.types import State, Target
 from orchestrator.planning.halfway import half_of, half_words
-from orchestrator.revisions.author import NewRevision, describe, subject
+from orchestrator.revisions.author import NewRevision, subject
 from orchestrator.revisions.history import History
 
 Heard = Callable[[str], None]
@@ -247,11 +247,11 @@ class _Judge:
             return replace(judged, models_reason=_reason(error))
         home = "public" if seen.group.flavour.family == "postgresql" and not target.schema else ""
         found = []
-        for diff in draft.diffs:
+        for words, diff in zip(draft.changes, draft.diffs, strict=True):
             kind, table, name = subject(diff)
             item = Item("index" if kind == "other" else kind, table, name)
             if not is_ignored(seen.scope.ignore, item, home):
-                found.append(ModelDifference(describe(diff), table, name))
+                found.append(ModelDifference(words, table, name))
         return replace(judged, models=tuple(found))
 
 

@@ -7,6 +7,7 @@ Leaves: files in the bind's versions folder; nothing for a bind whose models did
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -17,8 +18,10 @@ from alembic.runtime.environment import EnvironmentContext
 from alembic.script import Script
 from alembic.util import CommandError, rev_id
 from sqlalchemy import inspect
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, Dialect
+from sqlalchemy.exc import CompileError
 from sqlalchemy.schema import DefaultClause
+from sqlalchemy.types import TypeEngine
 
 from orchestrator.discovery.types import MetaDataSet
 from orchestrator.errors import HistoryError, Problem
@@ -105,7 +108,7 @@ def draft(
     return Draft(
         history,
         context,
-        tuple(describe(diff) for diff in diffs),
+        tuple(describe(diff, connection.dialect) for diff in diffs),
         _unowned(connection, metadata, hidden),
         diffs,
     )
@@ -218,10 +221,11 @@ def _unowned(
     )
 
 
-def describe(diff: Any) -> str:
-    """One of Alembic's diff tuples (or a list of them, for a column) as a person would say it."""
+def describe(diff: Any, dialect: Dialect) -> str:
+    """One of Alembic's diff tuples (or a list of them, for a column) as a person would say it, with
+    types as this database writes them."""
     if isinstance(diff, list):
-        return "; ".join(describe(one) for one in diff)
+        return "; ".join(describe(one, dialect) for one in diff)
     kind, *rest = diff
     words = kind.replace("_", " ")
     if kind in ("add_table", "remove_table"):
@@ -229,7 +233,8 @@ def describe(diff: Any) -> str:
     if kind in ("add_column", "remove_column"):
         return f"{words} {rest[1]}.{rest[2].name}"
     if kind.startswith("modify_") and len(rest) >= 6:
-        return f"{words} of {rest[1]}.{rest[2]}: {_value(rest[-2])} -> {_value(rest[-1])}"
+        before, after = (_value(one, dialect) for one in rest[-2:])
+        return f"{words} of {rest[1]}.{rest[2]}: {before} -> {after}"
     element = rest[0]
     table = getattr(getattr(element, "table", None), "key", None)
     name = getattr(element, "name", None) or _columns(element) or type(element).__name__
@@ -258,8 +263,12 @@ def subject(diff: Any) -> tuple[Literal["table", "column", "other"], str, str]:
     return ("table", "", name) if table is None else ("other", table.name, name)
 
 
-def _value(value: Any) -> str:
+def _value(value: Any, dialect: Dialect) -> str:
     """A default, type or comment as SQL has it; SQLAlchemy shows defaults as Python objects."""
     if isinstance(value, DefaultClause):
         value = value.arg
+    if isinstance(value, TypeEngine):
+        # A type of somebody's own may have no name in this dialect.
+        with suppress(CompileError):
+            return value.compile(dialect=dialect)
     return str(value)

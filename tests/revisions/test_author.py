@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import (
+    ARRAY,
     CheckConstraint,
     Column,
+    Enum,
     ForeignKeyConstraint,
     Index,
     Integer,
@@ -19,7 +21,9 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import DefaultClause
+from sqlalchemy.types import NullType
 
 from orchestrator.revisions.author import describe, subject
 from tests.cli.small import SmallProject, environment, rows, shown, small_project
@@ -218,6 +222,24 @@ _T = Table("orders", MetaData(), Column("id", Integer, primary_key=True), Column
         ),
         (
             [
+                (
+                    "modify_type",
+                    None,
+                    "orders",
+                    "note",
+                    {},
+                    ARRAY(Integer),
+                    Enum("a", "b", name="mood"),
+                )
+            ],
+            "modify type of orders.note: INTEGER[] -> mood",
+        ),
+        (
+            [("modify_type", None, "orders", "note", {}, NullType(), String(20))],
+            "modify type of orders.note: NULL -> VARCHAR(20)",
+        ),
+        (
+            [
                 ("modify_nullable", None, "orders", "note", {}, True, False),
                 ("modify_comment", None, "orders", "note", {}, None, "x"),
             ],
@@ -248,7 +270,7 @@ _T = Table("orders", MetaData(), Column("id", Integer, primary_key=True), Column
     ],
 )
 def test_changes_in_words(diff: object, words: str) -> None:
-    assert describe(diff) == words
+    assert describe(diff, postgresql.dialect()) == words  # type: ignore[no-untyped-call]
 
 
 @pytest.mark.parametrize(
