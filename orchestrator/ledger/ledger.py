@@ -28,8 +28,6 @@ from orchestrator.ledger.connect import (
 from orchestrator.ledger.process import result_now
 from orchestrator.ledger.types import UNFINISHED, Batch, BindCount, OutcomeRow, Run, RunView
 
-_AT_ONCE = 500
-"""How many outcomes one statement writes."""
 _MAKING_TRIES = 5
 
 
@@ -100,9 +98,7 @@ class Ledger:
             values = [{"run": run} | {name: getattr(row, name) for name in names} for row in rows]
             # A target's outcome takes the place of the row that said it was planned, and a batch
             # may come twice (once from a spool).
-            statement = tables.put(table, connection.dialect.name)
-            for start in range(0, len(values), _AT_ONCE):
-                connection.execute(statement, values[start : start + _AT_ONCE])
+            tables.put_rows(connection, table, values)
 
     def take_in(self, run: Run, batches: Iterable[Batch]) -> None:
         """Write a run from a spool, begun here or not. Raises SQLAlchemyError."""
@@ -122,7 +118,7 @@ class Ledger:
         if bind is not None:
             counted = select(tables.binds.c.run).where(tables.binds.c.bind == bind)
             query = query.where(own.id.in_(counted))
-        with self._reading() as connection:
+        with self.reading() as connection:
             return self._views(connection, connection.execute(query).all())
 
     def run(self, name: str) -> RunView:
@@ -133,7 +129,7 @@ class Ledger:
         else:
             own = tables.runs.c
             query = select(tables.runs).where(own.id.startswith(name, autoescape=True))
-            with self._reading() as connection:
+            with self.reading() as connection:
                 rows = connection.execute(query.order_by(own.id).limit(5)).all()
                 exact = [row for row in rows if row.id == name]
                 found = self._views(connection, exact or rows)
@@ -149,7 +145,7 @@ class Ledger:
         left = select(count.run).where(or_(count.failed > 0, count.planned > ended))
         query = select(tables.runs).where(own.id.in_(left))
         query = query.order_by(own.started.desc(), own.id.desc())
-        with self._reading() as connection:
+        with self.reading() as connection:
             # As a rule the first one is it; live runs stand before it at most.
             for row in connection.execute(query).yield_per(20):
                 (view,) = self._views(connection, [row])
@@ -166,7 +162,7 @@ class Ledger:
             results = UNFINISHED if view.result != "running" else ("failed", "not-started")
             query = query.where(own.result.in_(results))
         names = [field.name for field in fields(OutcomeRow)]
-        with self._reading() as connection:
+        with self.reading() as connection:
             rows = connection.execute(query).mappings()
             return tuple(OutcomeRow(**{name: row[name] for name in names}) for row in rows)
 
@@ -186,7 +182,8 @@ class Ledger:
         )
 
     @contextmanager
-    def _reading(self) -> Iterator[Connection]:
+    def reading(self) -> Iterator[Connection]:
+        """A connection that only reads. Raises LedgerError, for what is done with it too."""
         try:
             with self.engine.connect().execution_options(**READS) as connection:
                 yield connection

@@ -8,8 +8,7 @@ signs of life are the rollout's.  Every method raises LedgerError when the ledge
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, fields
 from datetime import datetime
 from typing import Any, TypeVar
@@ -21,7 +20,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 from orchestrator.errors import LedgerError, Problem, UsageError
 from orchestrator.ledger import tables
 from orchestrator.ledger.columns import kept_text, pack
-from orchestrator.ledger.connect import READS, place_of, unusable
+from orchestrator.ledger.connect import place_of, unusable
 from orchestrator.ledger.ledger import Ledger
 from orchestrator.ledger.process import result_now
 from orchestrator.ledger.rollout_reading import (
@@ -49,8 +48,6 @@ from orchestrator.ledger.writer import AGAIN_SECONDS
 
 _Result = TypeVar("_Result")
 
-_AT_ONCE = 500
-"""How many targets one statement writes."""
 _REST_OF_PACKET = 65_536
 """Bytes of a statement that writes a plan, besides the plan."""
 
@@ -178,7 +175,7 @@ class Rollouts:
 
         Raises UsageError for none and for several.
         """
-        with self._reading() as connection:
+        with self._ledger.reading() as connection:
             ids = ids_of(connection, name)
             if len(ids) != 1:
                 raise not_one(name, ids)
@@ -191,13 +188,13 @@ class Rollouts:
         """The last rollouts, the newest first, without the texts of their plans."""
         own = tables.rollouts.c
         query = rows_query(plan=False).order_by(own.created.desc(), own.id.desc()).limit(limit)
-        with self._reading() as connection:
+        with self._ledger.reading() as connection:
             return self._views(connection, query)
 
     def asked(self, rollout: str) -> Ask:
         """What is asked of the process that drives a rollout."""
         query = select(tables.rollouts.c.ask).where(tables.rollouts.c.id == rollout)
-        with self._reading() as connection:
+        with self._ledger.reading() as connection:
             found: Ask | None = connection.execute(query).scalar()
         return found or ""
 
@@ -205,7 +202,7 @@ class Rollouts:
         """What is asked of the process that drives a rollout, and the run that this is."""
         own = tables.rollouts.c
         query = select(own.ask, own.run).where(own.id == rollout)
-        with self._reading() as connection:
+        with self._ledger.reading() as connection:
             found = connection.execute(query).one_or_none()
         return (found.ask, found.run) if found is not None else ("", "")
 
@@ -220,7 +217,7 @@ class Rollouts:
         if states:
             query = query.where(own.state.in_(states))
         names = [field.name for field in fields(RolloutTarget)]
-        with self._reading() as connection:
+        with self._ledger.reading() as connection:
             rows = connection.execute(query).mappings()
             return tuple(RolloutTarget(**{name: row[name] for name in names}) for row in rows)
 
@@ -228,13 +225,13 @@ class Rollouts:
         """The ids of the runs that drove a rollout, the first one first."""
         own = tables.rollout_runs.c
         query = select(own.run).where(own.rollout == rollout).order_by(own.claimed, own.run)
-        with self._reading() as connection:
+        with self._ledger.reading() as connection:
             return tuple(connection.execute(query).scalars())
 
     def of_run(self, run: str) -> str | None:
         """The id of the rollout that a run drove; None when it drove none."""
         own = tables.rollout_runs.c
-        with self._reading() as connection:
+        with self._ledger.reading() as connection:
             found: str | None = connection.execute(
                 select(own.rollout).where(own.run == run)
             ).scalar()
@@ -275,7 +272,7 @@ class Rollouts:
     def _binds_of(self, rollout: str) -> frozenset[str]:
         own = tables.rollout_targets.c
         query = select(own.bind).where(own.rollout == rollout).distinct()
-        with self._reading() as connection:
+        with self._ledger.reading() as connection:
             return frozenset(connection.execute(query).scalars())
 
     def _change(self, connection: Connection, rollout: str, **values: object) -> None:
@@ -328,7 +325,7 @@ class Rollouts:
             .where(taken.bind.in_(binds), taken.rollout != but)
             .order_by(taken.bind)
         )
-        with self._reading() as connection:
+        with self._ledger.reading() as connection:
             rows = connection.execute(query).all()
         if rows:
             raise UsageError(
@@ -359,14 +356,6 @@ class Rollouts:
                 time.sleep(AGAIN_SECONDS)
         raise AssertionError("unreachable")
 
-    @contextmanager
-    def _reading(self) -> Iterator[Connection]:
-        try:
-            with self._ledger.engine.connect().execution_options(**READS) as connection:
-                yield connection
-        except SQLAlchemyError as error:
-            raise unusable(self._ledger.url, error) from error
-
 
 def _take(connection: Connection, rollout: str, binds: Collection[str]) -> None:
     """Raises IntegrityError."""
@@ -386,9 +375,7 @@ def _put(
     values = [
         {"rollout": rollout} | {name: _value(getattr(row, name)) for name in names} for row in rows
     ]
-    statement = tables.put(table, connection.dialect.name)
-    for start in range(0, len(values), _AT_ONCE):
-        connection.execute(statement, values[start : start + _AT_ONCE])
+    tables.put_rows(connection, table, values)
 
 
 def _value(value: object) -> object:

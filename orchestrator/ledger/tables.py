@@ -5,7 +5,7 @@ Enters: a connection inside a transaction.  Leaves: tables of this program's sch
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -47,6 +47,8 @@ SCHEMA = 3
 NAME_LENGTH = 255
 """Longest bind, server, tenant, schema or database name that is kept whole."""
 TARGET_LENGTH = 3 * NAME_LENGTH
+_AT_ONCE = 500
+"""How many rows one statement writes."""
 
 _ID_LENGTH = 32
 # MySQL without it: seconds only.
@@ -270,6 +272,13 @@ def put(table: Table, dialect: str) -> Insert:
     return lite.on_conflict_do_update(
         index_elements=keys, set_={name: lite.excluded[name] for name in others}
     )
+
+
+def put_rows(connection: Connection, table: Table, rows: Sequence[Mapping[str, object]]) -> None:
+    """Write rows over those of the same key, so many at a time."""
+    statement = put(table, connection.dialect.name)
+    for start in range(0, len(rows), _AT_ONCE):
+        connection.execute(statement, rows[start : start + _AT_ONCE])
 
 
 def schema_number(connection: Connection) -> int | None:
