@@ -1,12 +1,12 @@
-"""The face that Alembic sees: migrations/env.py calls `run_migrations()`.
+"""One run of a stock Alembic command over binds and targets.
 
-Enters: whatever command stock Alembic is running, with its `-x` arguments.  Leaves: that command
-done on every bind and target, as its users expect of one database.
+Enters: a project and the Command.  Leaves: the command done on every bind and target that it is
+about, or a file, or SQL.
 
-The mechanism: before each bind the ScriptDirectory that the command holds is given that bind's own
-revision map and version locations.  So `head`, `+1`, `check` and `current --check-heads` mean that
-bind's head; where `-x bind=NAME` narrows to one bind they are left so, and `revision` and `merge`
-write into its folder.
+Before each bind the ScriptDirectory that the command holds is given that bind's own revision map
+and version locations.  So `head`, `+1`, `check` and `current --check-heads` mean that bind's head;
+where `-x bind=NAME` narrows to one bind they are left so, and `revision` and `merge` write into its
+folder.
 """
 
 from __future__ import annotations
@@ -16,18 +16,14 @@ import logging.config
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from alembic import context
-from alembic.runtime.environment import EnvironmentContext
-from alembic.util import CommandError
 from sqlalchemy.engine import URL, Connection
 
 from orchestrator.config import Bind
-from orchestrator.config.load import find_config, load_config
-from orchestrator.errors import DatabaseError, OrchestratorError, Problem, UsageError
+from orchestrator.environment.command import Command, x_names, x_values
+from orchestrator.errors import DatabaseError, Problem, UsageError
 from orchestrator.execution.apply import ensure_version_table
 from orchestrator.execution.comparison import neighbours
 from orchestrator.execution.poolers import Poolers
@@ -39,11 +35,8 @@ from orchestrator.fleet.engines import connect
 from orchestrator.fleet.targets import Selection, all_targets, select_targets, unknown_bind
 from orchestrator.fleet.types import Target
 from orchestrator.revisions.history import History
-from orchestrator.revisions.options import COLLECTOR, EnvironmentOptions
 from orchestrator.revisions.tree import point_at
 from orchestrator.revisions.types import Step
-
-__all__ = ["run_migrations"]
 
 # Commands that write a revision file, and so must know which bind's.
 _WRITES_FILE = ("revision", "merge")
@@ -51,110 +44,10 @@ _WRITES_FILE = ("revision", "merge")
 _PRINTS = ("current", "history", "show")
 
 
-def run_migrations(
-    *, per_bind: Mapping[str, Mapping[str, Any]] | None = None, **options: Any
-) -> None:
-    """Run the current Alembic command on every bind of databases.yaml. Call it from env.py.
-
-    options: what Alembic's `EnvironmentContext.configure()` takes (compare_type, include_object,
-    render_item, process_revision_directives, on_version_apply, user_module_prefix, ...), for all
-    binds; per_bind overlays them by the bind's name. What databases.yaml decides (connection,
-    target_metadata, version_table, ...) is refused here.
-
-    On the command line, `-x bind=NAME`, `-x tenant=GLOB` and `-x server=NAME` narrow; they may be
-    repeated. Raises alembic.util.CommandError, which Alembic prints as its own.
-    """
-    given = EnvironmentOptions(options, per_bind or {})
-    collector = context.config.attributes.get(COLLECTOR)
-    if collector is not None:
-        collector(given)
-        return
-    try:
-        project = Project(load_config(_config_file()), alembic=context.config, environment=given)
-        given.check(project.config)
-        _Stock(project, _Command.current()).run()
-    except OrchestratorError as error:
-        raise CommandError(str(error)) from error
-
-
-def _config_file() -> Path:
-    """databases.yaml as `-x config=FILE` names it, else beside alembic.ini or above it."""
-    named = _x("config")
-    if named:
-        return Path(named[-1]).absolute()
-    ini = context.config.config_file_name
-    return find_config(Path(ini).absolute().parent if ini else Path.cwd())
-
-
-@dataclass(frozen=True)
-class _Command:
-    """The stock command that runs this env.py.
-
-    `alembic.command` tells an env.py nothing about itself but the function it hands over, whose
-    qualified name starts with the command's.
-    """
-
-    name: str
-    environment: EnvironmentContext
-    options: Mapping[str, Any]
-
-    @classmethod
-    def current(cls) -> _Command:
-        environment: EnvironmentContext = context._proxy  # type: ignore[attr-defined]
-        options = dict(environment.context_opts)
-        function = options.get("fn")
-        mine = getattr(function, "__module__", "") == "alembic.command"
-        name = function.__qualname__.partition(".")[0] if mine and function else ""
-        return cls(name, environment, options)
-
-    @property
-    def offline(self) -> bool:
-        return bool(self.options.get("as_sql"))
-
-    @property
-    def writes_tables(self) -> bool:
-        """Whether the target must be there: created where the bind allows it."""
-        return self.name in ("upgrade", "stamp", "ensure_version")
-
-    @property
-    def changes_targets(self) -> bool:
-        """Whether it moves a target from one state to another, so that nobody else may."""
-        return self.name in ("upgrade", "downgrade", "stamp")
-
-    @property
-    def compares(self) -> bool:
-        """Whether it looks at the tables that stand in a target."""
-        return self.name in ("revision", "check")
-
-    @property
-    def autogenerates(self) -> bool:
-        revision = self.options.get("revision_context")
-        return revision is not None and bool(revision.command_args.get("autogenerate"))
-
-    @property
-    def destinations(self) -> Sequence[str]:
-        """The revisions the command names: one for upgrade and downgrade, any number for stamp."""
-        named = [self.options.get("starting_rev"), *_listed(self.options.get("destination_rev"))]
-        return [one for one in named if isinstance(one, str)]
-
-    @property
-    def asks_current(self) -> bool:
-        """Whether `history` wants to know where a database stands."""
-        given = self.environment.config.cmd_opts
-        if given is None:
-            return True
-        range_ = getattr(given, "rev_range", None) or ""
-        return bool(getattr(given, "indicate_current", False)) or "current" in range_
-
-
-def _listed(value: object) -> Sequence[object]:
-    return value if isinstance(value, (tuple, list)) else [value]
-
-
-class _Stock:
+class Stock:
     """One run of a stock command over binds and targets."""
 
-    def __init__(self, project: Project, command: _Command) -> None:
+    def __init__(self, project: Project, command: Command) -> None:
         self.project = project
         self.command = command
         self._poolers = Poolers()
@@ -195,7 +88,7 @@ class _Stock:
 
     def _binds(self) -> tuple[Bind, ...]:
         config = self.project.config
-        named = _x("bind")
+        named = x_values("bind")
         unknown = [name for name in named if name not in config.binds]
         if unknown:
             raise UsageError([unknown_bind(config, name) for name in unknown])
@@ -224,7 +117,7 @@ class _Stock:
         return all(history.resolves(revision) for revision in self.command.destinations)
 
     def _targets(self, bind: Bind) -> tuple[Target, ...]:
-        selection = Selection(tenants=tuple(_x("tenant")), servers=tuple(_x("server")))
+        selection = Selection(tenants=tuple(x_values("tenant")), servers=tuple(x_values("server")))
         if not selection.given:
             return all_targets(self.project.config, [bind])
         narrowed = Selection(
@@ -255,7 +148,7 @@ class _Stock:
         options = self.project.options(
             target.bind,
             target.schema,
-            drop_unowned="drop-tables" in _x_names(),
+            drop_unowned="drop-tables" in x_names(),
             hidden=neighbours(self.project, target) if self.command.compares else (),
         )
         self.project.config.require(binds=[target.bind.name])
@@ -351,16 +244,6 @@ def _write(text: str) -> None:
         return
     raw.write(text.encode("utf-8", "surrogateescape"))
     raw.flush()
-
-
-def _x(name: str) -> list[str]:
-    """All values of a repeated `-x name=value`."""
-    pairs = (argument.partition("=") for argument in context.get_x_argument())
-    return [value for key, _, value in pairs if key == name]
-
-
-def _x_names() -> set[str]:
-    return {argument.partition("=")[0] for argument in context.get_x_argument()}
 
 
 def _no_empty_file(users: Any, bind: str, command: str) -> Any:
