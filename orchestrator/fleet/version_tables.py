@@ -55,6 +55,12 @@ class Found:
 States = dict[int, State]
 
 
+def written(value: object) -> str:
+    """What a row of a version table holds, as a revision's id. A table that somebody else made may
+    hold a number, or nothing, and the latter is not what "base" means."""
+    return "NULL" if value is None else str(value)
+
+
 def prepare(connection: Connection) -> None:
     """Set a fresh connection up for reading."""
     if connection.dialect.name != "postgresql":
@@ -255,12 +261,10 @@ def read_rows(connection: Connection, found: Sequence[Found], *, whole: bool = F
     revisions: dict[int, tuple[str, ...]] = {}
     journals: dict[int, list[str]] = {}
     for place, value in rows:
-        if value is None:
-            continue
-        if place < 0:
+        if place >= 0:
+            revisions[place] = (*revisions.get(place, ()), written(value))
+        elif value is not None:
             journals.setdefault(~place, []).append(value)
-        else:
-            revisions[place] = (*revisions.get(place, ()), str(value))
     states = {one.index: _state(one, revisions, journals if whole else {}) for one in found}
     begun = [one for one in found if one.index in journals and not whole]
     return states | (read_rows(connection, begun, whole=True) if begun else {})

@@ -122,6 +122,17 @@ def test_schemas_of_every_kind(
     assert "version_num" in found["odd"].detail
 
 
+def test_a_row_without_a_revision_is_not_base(
+    tmp_path: Path, any_database: DatabaseFactory
+) -> None:
+    url = any_database()
+    rows(url, "CREATE TABLE alembic_version (version_num varchar(32))")
+    rows(url, "INSERT INTO alembic_version VALUES (NULL), ('r1')")
+    config = loaded(tmp_path, f"binds:\n  main:\n    url: {shown(url)}\n")
+    (found,) = read_states(targets_of(config))
+    assert found == State("known", ("NULL", "r1"))
+
+
 def test_databases_of_every_kind_on_mysql(
     tmp_path: Path, mysql: RunningServer, my_database: DatabaseFactory
 ) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from orchestrator.execution.replay.types import Footing, Locked, Moved, ReplayFailed
 from orchestrator.fleet.engines import driver_message
 from orchestrator.fleet.sessions import PostgreSQLSession, SendError, Session
+from orchestrator.fleet.version_tables import written
 from orchestrator.planning.statements import Place, create_version_table, literal
 from orchestrator.safety.holders import holder_words
 from orchestrator.safety.locks import is_held
@@ -46,7 +47,8 @@ def current_rows(session: Session, footing: Footing) -> tuple[str, ...]:
             there = session.rows(f"SELECT to_regclass({literal(place.versions)}) IS NOT NULL")
             if not there[0][0]:
                 return ()
-        return tuple(sorted(row[0] for row in session.rows(_rows_query(place))))
+        found = session.rows(_rows_query(place))
+        return tuple(sorted(written(row[0]) for row in found))
     except SendError as error:
         if error.error.args and error.error.args[0] == _NO_SUCH_TABLE:
             return ()
