@@ -88,10 +88,10 @@ def _mysql(base: Any, watcher: Watcher) -> Any:
 def _postgresql(base: Any, watcher: Watcher) -> Any:
     import psycopg2.extensions  # the driver of this connection only
 
-    class WatchedCursor(base or psycopg2.extensions.cursor):  # type: ignore[misc]
-        """What SQLAlchemy calls of a cursor, and what sends besides."""
+    read = _read_of_postgresql(base or psycopg2.extensions.cursor, watcher)
 
-        _skipped = ""
+    class WatchedCursor(read):  # type: ignore[misc,valid-type]
+        """What SQLAlchemy calls of a cursor to send, and what sends besides."""
 
         def execute(self, query: Any, given: Any = None) -> Any:
             self._send(_shown(self, query, given), super().execute, query, given)
@@ -114,6 +114,15 @@ def _postgresql(base: Any, watcher: Watcher) -> Any:
             sent, _ = watcher.sent(text, lambda: method(*given, **named))
             if not sent:
                 self._skipped = text
+
+    return WatchedCursor
+
+
+def _read_of_postgresql(base: Any, watcher: Watcher) -> Any:
+    class ReadCursor(base):  # type: ignore[misc]
+        """What SQLAlchemy asks of a cursor that has sent."""
+
+        _skipped = ""
 
         @property
         def description(self) -> Any:
@@ -146,7 +155,7 @@ def _postgresql(base: Any, watcher: Watcher) -> Any:
                 watcher.asked("rows")
             watcher.fetched()
 
-    return WatchedCursor
+    return ReadCursor
 
 
 def _shown(cursor: Any, query: Any, given: Any) -> str:
