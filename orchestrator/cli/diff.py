@@ -72,6 +72,12 @@ def _lines(
             " then; write a new revision instead, unless it never left this branch."
         )
         yield ""
+    for bind, revision, file in changes.gone:
+        yield (
+            f"> **Gone:** revision `{revision}` of {bind} (`{file}`) was there, and no file has it"
+            " now. Targets that have had it are at a revision that nobody knows; put it back."
+        )
+        yield ""
     for question in questions:
         yield f"### {question.bind} on {question.flavour}"
         yield ""
@@ -159,6 +165,10 @@ def _data(changes: Changes, questions: Sequence[Question], report: LintReport) -
     return {
         "base": changes.base,
         "edited": list(changes.edited),
+        "gone": [
+            {"bind": bind, "revision": revision, "file": file}
+            for bind, revision, file in changes.gone
+        ],
         "revisions": [
             {
                 "bind": question.bind,

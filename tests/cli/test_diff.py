@@ -78,6 +78,26 @@ def test_added_and_edited_revisions(project: SmallProject) -> None:
     assert "m2" not in again.out
 
 
+def test_moved_and_gone_revisions(project: SmallProject) -> None:
+    """A file that moved is no change; one whose revision has another id now is gone, and told."""
+    folder = project.root / "migrations" / "versions"
+    (folder / "main" / "m1.py").rename(folder / "main" / "m1_first.py")
+    said = project.run("diff")
+    assert (said.code, said.out.strip().count("\n")) == (0, 0), said.all
+    assert said.out.startswith("## Migrations: 0 revisions added since `")
+    project.revision("audit", "a9", 'op.execute("CREATE TABLE a (i int)")')
+    (folder / "audit" / "a1.py").unlink()
+    moved = folder / "main" / "m1_first.py"
+    moved.write_text(moved.read_text(encoding="utf-8") + "\n# more\n", encoding="utf-8")
+    said = project.run("diff")
+    assert "> **Edited:** `migrations/versions/main/m1_first.py` was there already" in said.out
+    file = "inside/migrations/versions/audit/a1.py"
+    assert f"> **Gone:** revision `a1` of audit (`{file}`) was there" in said.out
+    found = project.run("diff", "--json").json()
+    assert found["gone"] == [{"bind": "audit", "revision": "a1", "file": file}]
+    assert [one["revision"] for one in found["revisions"]] == ["a9"]
+
+
 def test_a_live_revision_and_json(project: SmallProject) -> None:
     body = 'op.get_bind().execute(sa.text("SELECT 1")).scalar()'
     project.revision("main", "m2", body, after="m1")

@@ -143,7 +143,7 @@ def test_in_doubt(tmp_path: Path, any_database: DatabaseFactory) -> None:
     assert one["result"] == "in-doubt"
     assert "statement 1 of r5 was begun, and nothing tells whether it ran" in one["message"]
     assert "decide with: orchestrator repair" in one["message"]
-    assert (folder / "logs" / "1.evidence.sql").is_file()
+    assert (folder / "logs" / f"1-{fleet.place('t3')}.evidence.sql").is_file()
     assert fleet.verify(folder, code=1)["t3"]["verdict"] == "half-way"
     # Again is no way around it.
     assert fleet.run_all(folder).code == 1

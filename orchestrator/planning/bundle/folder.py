@@ -109,11 +109,16 @@ def all_scripts(found: Sequence[CohortScripts]) -> list[Script]:
     return list(by_path.values())
 
 
-def target_lines(content: Content, found: Sequence[CohortScripts]) -> list[listing.Line]:
-    """The lines of `targets.csv`: targets in the order in which they are to be run. What a bind
-    depends on is taken back last, as it was made first."""
+def stages_in_order(content: Content) -> dict[str, int]:
+    """The stage of each bind, from 1 in the order in which they are run. What a bind depends on is
+    taken back last, as it was made first."""
     last, back = max(content.stages.values(), default=1), content.plan.goal.verb == "downgrade"
-    stages = {bind: last - one if back else one for bind, one in content.stages.items()}
+    return {bind: last + 1 - one if back else one for bind, one in content.stages.items()}
+
+
+def target_lines(content: Content, found: Sequence[CohortScripts]) -> list[listing.Line]:
+    """The lines of `targets.csv`: targets in the order in which they are to be run."""
+    stages = stages_in_order(content)
     lines = [
         listing.line_of(
             target,

@@ -8,6 +8,7 @@ Enters: steps and numbers of statements.  Leaves: lines.  No I/O.
 | `-- @step N FROM TO REVISION DIRECTION SOURCE WAY` | a step; FROM, TO: rows of the version table, "base" for none; SOURCE: the digest of its statements, as the journal's header has it; WAY: "resumable", or "whole" where a half-applied one needs `orchestrator upgrade`; then "joined" where it stands in the transaction of the step before |
 | `-- @statement N FIRST KIND` | statements from FIRST on, until the next marker; KIND "session": sent again when a later one is |
 | `-- @evidence N NUMBER SQL` | statements that print of statement NUMBER, begun and not known to be done: "ran", "not", or "unknown" |
+| `-- @refused N NUMBER SQL` | a statement by which the journal holds that the server refused statement NUMBER |
 | `-- @finish N` | the change of the version table |
 | `-- @end` | giving the lock back |
 """  # noqa: E501 - a table's row is one line
@@ -57,6 +58,12 @@ def evidence_line(step: int, number: int, sql: str) -> str:
     """How to find out what became of a statement. sql: on one line."""
     assert "\n" not in sql, "a marker is one line"
     return f"-- @evidence {step} {number} {sql}"
+
+
+def refused_line(step: int, number: int, sql: str) -> str:
+    """How to write down that the server refused a statement. sql: on one line."""
+    assert "\n" not in sql, "a marker is one line"
+    return f"-- @refused {step} {number} {sql};"
 
 
 def finish_line(step: int) -> str:

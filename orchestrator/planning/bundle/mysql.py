@@ -26,6 +26,7 @@ from orchestrator.planning.bundle.markers import (
     evidence_line,
     finish_line,
     heading,
+    refused_line,
     statement_line,
     step_line,
 )
@@ -196,6 +197,8 @@ class _Step:
             yield statement_line(self.number, number, kind)
             if journalled:
                 yield evidence_line(self.number, number, self._evidence(number, reading))
+                undone = f"{decide(self._journal, number, done=False)}; COMMIT"
+                yield refused_line(self.number, number, undone)
                 yield from self._row(number, reading, first=not begun)
                 begun = True
             yield self._text(text)

@@ -30,6 +30,7 @@ from orchestrator.planning.bundle.markers import (
     evidence_line,
     finish_line,
     heading,
+    refused_line,
     statement_line,
     step_line,
 )
@@ -302,6 +303,7 @@ class _Journalled:
     def _alone(self, text: str, what: Alone, number: int, left: Sequence[str]) -> Iterator[str]:
         table = self.place.journal
         yield evidence_line(self.number, number, self._evidence(what, number))
+        yield refused_line(self.number, number, decide(table, number, done=False))
         if what.concurrent:
             yield from _builds()
         yield from _transaction([*left, self._row(number, "alone", answers(what))])

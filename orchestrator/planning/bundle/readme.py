@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from orchestrator import __version__
-from orchestrator.planning.bundle.folder import CohortScripts, Content
+from orchestrator.planning.bundle.folder import CohortScripts, Content, stages_in_order
 from orchestrator.planning.bundle.parts import Cut
 from orchestrator.planning.bundle.types import Script, named
 from orchestrator.planning.destructive import destroys
@@ -19,7 +19,7 @@ from orchestrator.planning.plan import Blocked, PlanStep
 _SHOWN = 20
 """Targets that are named one by one, where there are many."""
 
-_CLIENTS = {"postgresql": "psql", "mysql": "mysql (or mariadb)", "mariadb": "mariadb (or mysql)"}
+_CLIENTS = {"mysql": "mysql (or mariadb)", "mariadb": "mariadb (or mysql)"}
 
 
 def write_readme(content: Content, found: Sequence[CohortScripts]) -> str:
@@ -71,18 +71,17 @@ def _what(content: Content, found: Sequence[CohortScripts]) -> Iterator[str]:
     yield ""
     yield "| stage | bind | server kind | targets | from | to | revisions | script |"
     yield "|---|---|---|---|---|---|---|---|"
-    for one in sorted(found, key=lambda one: content.stages[one.cohort.bind]):
+    stages = stages_in_order(content)
+    for one in sorted(found, key=lambda one: stages[one.cohort.bind]):
         cohort = one.cohort
         scripts = "<br>".join(f"`{script.path}`" for script in one.there.scripts) or "none"
         yield (
-            f"| {content.stages[cohort.bind]} | {cohort.bind} | {cohort.flavour} |"
+            f"| {stages[cohort.bind]} | {cohort.bind} | {cohort.flavour} |"
             f" {len(cohort.targets):,} | {named(cohort.state)} | {named(_end(one))} |"
             f" {len(cohort.steps)} | {scripts} |"
         )
     yield ""
-    back = content.plan.goal.verb == "downgrade"
-    order = "the highest stage first" if back else "stage 1 first"
-    yield f"Stages are run in order, {order}: a later one needs what an earlier one has done."
+    yield "Stages are run in order, stage 1 first: a later one needs what an earlier one has done."
     yield ""
 
 
@@ -214,28 +213,26 @@ def _blocked(blocked: Sequence[Blocked]) -> Iterator[str]:
 
 
 def _running(content: Content, found: Sequence[CohortScripts]) -> Iterator[str]:
-    families = {one.cohort.flavour.name for one in found}
     yield "## How to run it"
     yield ""
-    clients = " and ".join(_CLIENTS[name] for name in sorted(families))
-    yield f"On a machine that reaches the servers, with {clients}:"
+    yield f"On a machine that reaches the servers, with {_clients(found)}:"
     yield ""
-    yield "    sha256sum -c SHA256SUMS       # nobody has changed it"
-    yield "    ./run-all.sh -n               # what would be run, on what"
-    yield "    ./run-all.sh -t TENANT        # one target first"
-    yield "    ./run-all.sh -j 8             # the rest, eight at a time"
+    for command, remark in _commands(content, found):
+        yield f"    {command:<29} # {remark}"
     yield ""
     yield (
         "It stops at the first failure (`-f N` allows N), lets what runs come to its end, and can"
         " be started again: what is done is left alone. results.csv says what became of each"
-        " target, the folder logs what the clients said."
+        " target; its last line counts. The folder logs holds what the clients said, in a file for"
+        " each target, named by its number in targets.csv and its schema or database."
     )
     yield ""
     yield (
         "Users and passwords come from where the clients look for them: `PGUSER` and `~/.pgpass`"
-        " or `PGPASSFILE`; `MYSQL_USER` and `~/.my.cnf` or `MYSQL_PWD`. Where servers need"
-        " different ones, `-S` reads each connection by the server's name: a service of"
-        " pg_service.conf, a group `[client_SERVER]` of ~/.my.cnf. Connect to the servers"
+        " or `PGPASSFILE`; `MYSQL_USER` and `~/.my.cnf` or `MYSQL_PWD`. Nothing asks for a"
+        " password. Where servers need different ones, run the binds one after the other"
+        " (`-b BIND`); or `-S` reads each connection by the server's name in targets.csv: a service"
+        " of pg_service.conf, a group `[client_SERVER]` of ~/.my.cnf. Connect to the servers"
         " themselves, not through a pooler in transaction mode."
     )
     yield ""
@@ -254,6 +251,38 @@ def _running(content: Content, found: Sequence[CohortScripts]) -> Iterator[str]:
         " (mysql, which knows no conditions, then says `Subquery returns more than 1 row`)."
     )
     yield ""
+
+
+def _clients(found: Sequence[CohortScripts]) -> str:
+    names = {one.cohort.flavour.name for one in found}
+    needed = ["psql"] if "postgresql" in names else []
+    either = names & {"mysql", "mariadb"}
+    if len(either) == 2:
+        needed.append("mysql or mariadb")
+    else:
+        needed += [_CLIENTS[name] for name in either]
+    return ", and ".join(needed)
+
+
+def _commands(content: Content, found: Sequence[CohortScripts]) -> Iterator[tuple[str, str]]:
+    """What to type, in its order, and why. What comes before other binds is run before one target
+    of these is tried."""
+    yield "sha256sum -c SHA256SUMS", "nobody has changed it"
+    yield "./run-all.sh -n", "what would be run, on what"
+    stages = stages_in_order(content)
+    binds = {one.cohort.bind: stages[one.cohort.bind] for one in found}
+    ordered = sorted(binds, key=lambda bind: binds[bind])
+    last = binds[ordered[-1]]
+    first = [bind for bind in ordered if binds[bind] != last]
+    for bind in first:
+        yield f"./run-all.sh -b {bind}", f"stage {binds[bind]}: before the stages that need it"
+    cohorts = [one.cohort for one in found if binds[one.cohort.bind] == last]
+    tenants = [target.tenant for one in cohorts for target in one.targets if target.tenant]
+    if tenants:
+        yield "./run-all.sh -t TENANT", "one target first"
+    elif len(ordered) > len(first) + 1:
+        yield f"./run-all.sh -b {ordered[-1]}", "one target first"
+    yield "./run-all.sh -j 8", "the rest, eight at a time"
 
 
 def _examples(found: Sequence[CohortScripts]) -> Iterator[Script]:
@@ -287,8 +316,9 @@ def _stopping(found: Sequence[CohortScripts]) -> Iterator[str]:
     yield "|---|---|---|"
     yield "| done, already | the target is where it should be | nothing |"
     yield (
-        "| failed | a statement was refused, or the connection was lost; see its log | repair the"
-        " cause, start run-all.sh again: it goes on where that target stopped |"
+        "| failed | a statement was refused, waited too long for a lock, or the connection was"
+        " lost; see its log | repair the cause, start run-all.sh again: it goes on where that"
+        " target stopped |"
     )
     yield (
         "| refused | the target is not where this bundle expects it; nothing was changed | find"
@@ -303,6 +333,12 @@ def _stopping(found: Sequence[CohortScripts]) -> Iterator[str]:
     yield (
         "| in-doubt | it was cut off inside a statement, and nothing tells whether that ran |"
         " look at the target; whoever has orchestrator decides with `orchestrator repair` |"
+    )
+    yield ""
+    yield (
+        "`at` says where the target stands: the rows of its version table, and nothing where that"
+        " could not be asked. Line numbers of errors are those of the script, or of a file in logs"
+        " where run-all.sh went on in the middle of one."
     )
     yield ""
     yield (
@@ -324,9 +360,11 @@ def _undoing(found: Sequence[CohortScripts]) -> Iterator[str]:
     yield "    ./run-all.sh -u"
     yield ""
     yield (
-        "runs the scripts of the other direction on the targets that this bundle has brought to"
-        " their end, last stage first. It brings back the schema; rows that a step has deleted or"
-        " overwritten do not come back."
+        "takes every target back to where it stood before, also one that stopped between two"
+        " revisions (one that is half-way through a revision has to come to its end first), with"
+        " the scripts of the other direction, last stage first; `-t`, `-b` and `-s` choose."
+        " results-undo.csv says what became of each. It brings back the schema; rows that a step"
+        " has deleted or overwritten do not come back. Then ./run-all.sh begins anew."
     )
     for one in found:
         for cut in one.back.cuts:

@@ -16,6 +16,7 @@ from orchestrator.checks.lint.postgresql_locks import Mode, TableLock, table_loc
 from orchestrator.checks.lint.schema import kept_columns
 from orchestrator.checks.lint.tables import answered, created
 from orchestrator.checks.lint.types import Answer, Finding, LintReport, Sent, Subject
+from orchestrator.planning.bundle.beside_mysql import beside
 
 Key = tuple[str, str, str]
 """Bind, revision, direction."""
@@ -142,6 +143,8 @@ def _mysql(subject: Subject) -> Iterator[tuple[str, Sent]]:
     new = created(subject)
     answers = {id(sent): (table, answer) for sent, table, answer in answered(subject)}
     for sent in subject.sent:
+        for table in sorted({*beside(sent.text)} - new):
+            yield f"{table}: needed alone for a moment", sent
         if id(sent) in answers:
             yield _answer_words(*answers[id(sent)]), sent
             continue
@@ -194,7 +197,7 @@ def _legend(subjects: Iterable[Subject]) -> Iterator[str]:
         yield (
             "MySQL and MariaDB: the server itself was asked, on an empty copy of each table. Every"
             " change of a table needs it alone for a moment, and waits for transactions that use"
-            " it."
+            " it; so does a trigger, made or dropped, and what a foreign key refers to."
         )
 
 

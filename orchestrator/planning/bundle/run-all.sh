@@ -49,11 +49,10 @@ for number in "$jobs" "$budget" "$patience"; do
 done
 [ "$jobs" -gt 0 ] || { echo "run-all.sh: -j needs at least 1" >&2; exit 2; }
 
-cd "$(dirname "$0")" || exit 2
+CDPATH='' cd -- "$(dirname -- "$0")" || exit 2
 [ -r targets.csv ] || { echo "run-all.sh: targets.csv is not here" >&2; exit 2; }
-results=results.csv
-[ -z "$undo" ] || results=results-undo.csv
-mkdir -p logs || exit 2
+results=results.csv others=results-undo.csv
+[ -z "$undo" ] || results=results-undo.csv others=results.csv
 work=$(mktemp -d "${TMPDIR:-/tmp}/run-all.XXXXXX") || exit 2
 trap 'rm -rf "$work"' EXIT
 trap 'stop_all' HUP INT TERM
@@ -95,33 +94,51 @@ fields() {
 separator=$(printf '\037')
 fields targets.csv | sed 1d >"$work/all"
 : >"$work/finished"
+: >"$work/others"
+[ ! -r "$others" ] || fields "$others" | sed 1d >"$work/others"
 if [ -r "$results" ]; then
-    # The last word on each target counts.
+    # The last word on each target counts, unless it has gone the other way since.
     fields "$results" | sed 1d | awk -F "$separator" -v OFS="$separator" '
-        { last[$1 OFS $2 OFS $4 OFS $5] = $6 }
-        END { for (key in last) if (last[key] ~ /^(done|already)$/) print key }' >"$work/finished"
+        { key = $1 OFS $2 OFS $4 OFS $5 }
+        FILENAME == ARGV[1] { turned[key] = $8 ""; next }
+        { last[key] = $6; began[key] = $8 "" }
+        END {
+            for (key in last)
+                if (last[key] ~ /^(done|already)$/ && turned[key] < began[key]) print key
+        }' "$work/others" - >"$work/finished"
 fi
 # By ENVIRON, because awk -v reads backslashes.
-only_bind=$bind only_server=$server only_tenant=$tenant awk -F "$separator" -v OFS="$separator" '
+only_bind=$bind only_server=$server only_tenant=$tenant work=$work awk -F "$separator" -v OFS="$separator" '
     BEGIN {
-        bind = ENVIRON["only_bind"]
-        server = ENVIRON["only_server"]
-        tenant = ENVIRON["only_tenant"]
+        # With "", for awk compares what looks like numbers as numbers: 7 is not 007.
+        bind = ENVIRON["only_bind"] ""
+        server = ENVIRON["only_server"] ""
+        tenant = ENVIRON["only_tenant"] ""
     }
     FILENAME == ARGV[1] { finished[$0]; next }
-    bind != "" && $1 != bind { next }
-    server != "" && $3 != server { next }
-    tenant != "" && $9 != tenant { next }
-    ($1 OFS $3 OFS $8 OFS $7) in finished { next }
-    { print }' "$work/finished" "$work/all" >"$work/targets"
+    { done = ($1 OFS $3 OFS $8 OFS $7) in finished }
+    (bind != "" && $1 != bind) || (server != "" && $3 != server) || (tenant != "" && $9 != tenant) {
+        if (!done) print $2, $1 >(ENVIRON["work"] "/unselected")
+        next
+    }
+    { print >(ENVIRON["work"] "/selected") }
+    !done { print $0, FNR }' "$work/finished" "$work/all" >"$work/targets"
 total=$(wc -l <"$work/targets" | tr -d ' ')
 left=$(wc -l <"$work/all" | tr -d ' ')
+if [ "$left" -gt 0 ] && [ ! -s "$work/selected" ]; then
+    echo "run-all.sh: no target of targets.csv is what -b, -s and -t name" >&2
+    exit 2
+fi
 
 if [ -n "$list" ]; then
     awk -F "$separator" '{ printf "%s %s %s %s: %s\n", $1, $3, $9, $8 == "" ? $7 : $8, $13 }' \
         "$work/targets"
     exit 0
 fi
+mkdir -p logs || {
+    echo "run-all.sh: this folder takes results.csv and logs: copy it to where you may write" >&2
+    exit 2
+}
 if [ -n "${PGSERVICE:-}" ] && [ -z "$services" ] && [ "$(
     awk -F "$separator" '$4 == "psql" { print $3 }' "$work/targets" | sort -u | wc -l
 )" -gt 1 ]; then
@@ -149,7 +166,7 @@ rest_of() {
             if ($3 == step && $10 == "joined") print "BEGIN;"
         }
         /^-- @statement / && $3 == step && first > 0 { on = $4 >= first || $5 == "session" }
-        /^-- @evidence / { next }
+        /^-- @(evidence|refused) / { next }
         /^-- @finish / && $3 == step { on = 1 }
         /^-- @end/ { on = 1 }
         !inside || on' "$1"
@@ -162,16 +179,17 @@ steps_of() {
     done
 }
 
-# psql or mysql with what says where to connect, before the arguments that are given.
+# psql or mysql with what says where to connect, before the arguments that are given. -w: psql asks
+# for no password, which several at a time could not.
 run_psql() {
     if [ -n "$services" ]; then
-        PGSERVICE=$on_server PGDATABASE=$database psql -X -q -A -t -v ON_ERROR_STOP=1 "$@"
+        PGSERVICE=$on_server PGDATABASE=$database psql -w -X -q -A -t -v ON_ERROR_STOP=1 "$@"
     elif [ -n "${PGSERVICE:-}" ]; then
-        PGDATABASE=$database psql -X -q -A -t -v ON_ERROR_STOP=1 "$@"
+        PGDATABASE=$database psql -w -X -q -A -t -v ON_ERROR_STOP=1 "$@"
     else
         [ -z "$port" ] || set -- -p "$port" "$@"
         [ -z "$host" ] || set -- -h "$host" "$@"
-        PGDATABASE=$database psql -X -q -A -t -v ON_ERROR_STOP=1 "$@"
+        PGDATABASE=$database psql -w -X -q -A -t -v ON_ERROR_STOP=1 "$@"
     fi
 }
 
@@ -188,14 +206,14 @@ run_mysql() {
 }
 
 send_postgresql() {
-    set -- -f "$work/$slot.sql"
+    set -- -f "$sent"
     [ -z "$schema" ] || set -- -v "target=$schema" "$@"
-    [ -z "$resumed" ] || set -- -v "orchestrator_at=$at" -v "orchestrator_journal=$half" "$@"
+    [ -z "$resumed" ] || set -- -v "orchestrator_at=$rows" -v "orchestrator_journal=$half" "$@"
     run_psql "$@"
 }
 
 send_mysql() {
-    run_mysql "--database=$database" <"$work/$slot.sql"
+    run_mysql "--database=$database" <"$sent"
 }
 
 # Make the target's database where it is missing.
@@ -219,39 +237,74 @@ sql_text() {
     printf "'"
 }
 
-# Send what stands in $work/$slot.sql; gives the client's exit code.
+# Send what stands in the file $sent; gives the client's exit code.
 send() {
+    rows=$at
+    [ "$rows" != base ] || rows=''
     if [ "$client" = psql ]; then
         send_postgresql >"$log" 2>&1
     else
         if [ -n "$resumed" ]; then
             {
-                printf 'SET @orchestrator_at = %s;\n' "$(sql_text "$at")"
+                printf 'SET @orchestrator_at = %s;\n' "$(sql_text "$rows")"
                 printf 'SET @orchestrator_journal = %s;\n' "$(sql_text "$half")"
-                cat "$work/$slot.sql"
+                cat "$sent"
             } >"$work/$slot.more"
-            mv "$work/$slot.more" "$work/$slot.sql"
+            mv "$work/$slot.more" "$sent"
         fi
         send_mysql >"$log" 2>&1
     fi
 }
 
 said() { sed -n "s/^.*orchestrator: $1: *//p" "$log" | tail -n 1; }
+
+# Servers speak other languages too: then it is the last line of psql that names a line.
 last_error() {
-    grep -E 'ERROR|FATAL|error:' "$log" | tail -n 1 | cut -c 1-300
-    [ -s "$log" ] || echo "the client said nothing"
+    for words in 'ERROR|FATAL|error:' '^psql:.*:[0-9]+: ' .; do
+        error=$(grep -E "$words" "$log" | tail -n 1)
+        [ -z "$error" ] || break
+    done
+    case $error in
+    'ERROR '*' at line '*) error="$sent: $error" ;;
+    esac
+    # Cut between characters of UTF-8, not inside one.
+    printf '%s\n' "${error:-the client said nothing}" | awk '
+        length($0) > 300 { $0 = substr($0, 1, 300); sub(/[\300-\377][\200-\277]*$/, "") }
+        { print }'
+}
+
+# Send a script's opening alone; again while the session that was here before is ending.
+look() {
+    sent=$work/$slot.opening
+    awk '/^-- @step / { exit } { print }' "$script" >"$sent"
+    for _ in 1 2 3; do
+        send
+        grep -q 'orchestrator: locked' "$log" || return 0
+        sleep 1
+    done
+}
+
+# Where the target stands after a failure: the opening of its script says so, and changes nothing.
+# Sets at, to nothing where it could not be asked.
+ask_state() {
+    kept=$log failure=$sent log=$work/$slot.log resumed='' at=''
+    look
+    if grep -q '^orchestrator: stands at' "$log"; then
+        at=$(sed -n 's/^orchestrator: stands at *//p' "$log" | tail -n 1)
+        at=${at:-base}
+    fi
+    log=$kept sent=$failure
 }
 
 # What the journal says of the step that was begun: sets step and first, or result and message.
 go_on() {
     set -- $half # shellcheck disable=SC2086 # words are meant
     revision=$1 direction=$2 number=$3 kind=$4 source=$5
-    found=$(steps_of $scripts | awk -v r="$revision" -v d="$direction" -v at="${at:-base}" '
-        $5 == r && $6 == d && $3 == at { print; exit }')
+    found=$(steps_of $scripts | awk -v r="$revision" -v d="$direction" -v at="$at" '
+        ($5 "") == r && $6 == d && ($3 "") == at { print; exit }')
     set -- $found
     if [ $# -eq 0 ]; then
-        result=in-doubt
-        message="half-way through the $direction of $revision, which is no step here: see orchestrator repair"
+        no_step_here
         return 1
     fi
     script=$1 step=$2
@@ -273,6 +326,14 @@ go_on() {
     return 0
 }
 
+# Half-way through a step that none of these scripts has: often the other way's.
+no_step_here() {
+    other='with -u'
+    [ -z "$undo" ] || other='without -u'
+    result=in-doubt
+    message="half-way through the $direction of $revision, which is no step here: bring it to its end first ($other, if it is one there), or see orchestrator repair"
+}
+
 # Whether the statement in doubt ran, by its evidence in the database.
 ask_evidence() {
     query=$(awk -v step="$step" -v number="$number" '
@@ -282,8 +343,9 @@ ask_evidence() {
     awk -v file="$work/$slot.query" '
         /^-- @step / { inside = 1 }
         /^-- @end/ { inside = 0; while ((getline line < file) > 0) print line }
-        !inside' "$script" >"$work/$slot.sql"
-    cp "$work/$slot.sql" "${log%.log}.evidence.sql"
+        !inside' "$script" >"${log%.log}.evidence.sql"
+    sent=$work/$slot.sql
+    cp "${log%.log}.evidence.sql" "$sent"
     resumed=yes
     if ! send; then
         result=failed
@@ -302,6 +364,39 @@ ask_evidence() {
     rm -f "${log%.log}.evidence.sql"
 }
 
+# After a server has refused a statement: have the journal say so, where the evidence says that it
+# did not run. What people change then, to have it run, would look as if it had.
+write_refused() {
+    [ -n "$at" ] || return 0
+    case $message in
+    *'ERROR:  '* | *'ERROR '*' at line '*) ;;
+    *) return 0 ;;
+    esac
+    # The server ended the statement or the session: what became of it is asked when it goes on.
+    case $message in
+    *'ERROR 2006 '* | *'ERROR 2013 '* | *'ERROR 2055 '* | *'ERROR 1053 '* | *'ERROR 1317 '* | *'ERROR 1927 '*) return 0 ;;
+    esac
+    kept=$log log=$work/$slot.log refusal=$message failure=$sent
+    resumed=yes half=''
+    look
+    half=$(sed -n 's/^orchestrator: half-way *//p' "$log" | tail -n 1)
+    case $half in
+    *' ddl '* | *' alone '*)
+        if go_on && [ "$first" = "$number" ]; then
+            sent=$work/$slot.sql resumed=yes
+            awk -v step="$step" -v number="$number" '
+                /^-- @step / { inside = 1 }
+                /^-- @refused / && $3 == step && $4 == number {
+                    sub(/^-- @refused [0-9]+ [0-9]+ /, ""); kept = $0 }
+                /^-- @end/ { inside = 0; print kept }
+                !inside' "$script" >"$sent"
+            send
+        fi
+        ;;
+    esac
+    result=failed message=$refusal log=$kept sent=$failure
+}
+
 # One target: sets result, message and at.
 run_target() {
     result='' message='' at='' half='' resumed='' step=1 first=0 waited=0 tries=0
@@ -315,11 +410,13 @@ run_target() {
     fi
     while :; do
         if [ -z "$resumed" ]; then
-            cat "$script" >"$work/$slot.sql"
+            sent=$script
         else
-            rest_of "$script" "$step" "$first" >"$work/$slot.sql"
+            sent=${log%.log}.sql
+            rest_of "$script" "$step" "$first" >"$sent"
         fi
         if send; then
+            [ -z "$resumed" ] || rm -f "$sent"
             at=$(steps_of "$script" | awk 'END { print $4 }')
             rest=${remaining#"$script"}
             remaining=${rest# }
@@ -343,8 +440,11 @@ run_target() {
         if grep -q '^orchestrator: begins' "$log"; then
             result=failed
             message=$(last_error)
+            ask_state
+            write_refused
             return
         fi
+        [ -z "$resumed" ] || rm -f "$sent"
         if ! grep -q 'orchestrator: stands at' "$log"; then
             result=failed
             message=$(said refused)
@@ -353,7 +453,7 @@ run_target() {
         fi
         tries=$((tries + 1))
         state=$(sed -n 's/^orchestrator: stands at *//p' "$log" | tail -n 1)
-        found=$(steps_of $scripts | awk -v at="${state:-base}" '$3 == at { print; exit }')
+        found=$(steps_of $scripts | awk -v at="${state:-base}" '($3 "") == at { print; exit }')
         now_half=$(sed -n 's/^orchestrator: half-way *//p' "$log" | tail -n 1)
         if [ "$tries" -gt 3 ]; then
             result=failed
@@ -365,7 +465,7 @@ run_target() {
             return
         fi
         set -- $found
-        script=$1 step=$2 first=0 at=$state resumed=yes half=$now_half
+        script=$1 step=$2 first=0 at=${state:-base} resumed=yes half=$now_half
         remaining=$script${scripts##*"$script"}
         if [ -n "$half" ]; then
             go_on || return
@@ -379,13 +479,29 @@ elsewhere() {
     if [ "$at" = "$end" ]; then
         result=already
     elif [ "$at" = "$start" ] || steps_of $scripts | awk -v at="$at" '
-        $4 == at { found = 1 }
+        ($4 "") == at { found = 1 }
         END { exit !found }'; then
         needs_orchestrator
     else
         result=refused
         message=$(said refused)
+        return
     fi
+    # The script stopped at the version table, before it looked at the journal.
+    resumed=yes half=''
+    look
+    if ! grep -q '^orchestrator: half-way' "$log"; then
+        result=failed
+        message=$(said locked)
+        [ -z "$message" ] || result=locked
+        [ -n "$message" ] || message=$(last_error)
+        return
+    fi
+    half=$(sed -n 's/^orchestrator: half-way *//p' "$log" | tail -n 1)
+    [ -n "$half" ] || return
+    set -- $half # shellcheck disable=SC2086 # words are meant
+    revision=$1 direction=$2
+    no_step_here
 }
 
 # A step that stands in no script.
@@ -397,10 +513,12 @@ needs_orchestrator() {
 # Claims are files that only one worker can make.
 worker() {
     slot=$1 number_=0
-    while IFS=$separator read -r of_bind stage_ on_server client host port database schema tenant_ start end make scripts undoing; do
+    while IFS=$separator read -r of_bind stage_ on_server client host port database schema tenant_ start end make scripts undoing line_; do
         number_=$((number_ + 1))
         [ "$stage_" = "$stage" ] || continue
         [ ! -e "$work/stop" ] || return 0
+        # Whoever kills run-all.sh itself means that it stops.
+        kill -0 $$ 2>/dev/null || return 0
         (set -C; : >"$work/claim.$number_") 2>/dev/null || continue
         if [ -n "$undo" ]; then
             scripts=$undoing swapped=$start start=$end end=$swapped
@@ -409,13 +527,13 @@ worker() {
         mysql) command -v mysql >/dev/null 2>&1 || client=mariadb ;;
         mariadb) command -v mariadb >/dev/null 2>&1 || client=mysql ;;
         esac
-        log=logs/$number_.log
+        log=logs/$line_-$(printf %s "${schema:-$database}" | tr -c 'A-Za-z0-9._-' _).log
         began=$(date +%s)
         started=$(date -u +%Y-%m-%dT%H:%M:%SZ)
         run_target </dev/null
         seconds=$(($(date +%s) - began))
         line=$(for value in "$of_bind" "$on_server" "$tenant_" "$schema" "$database" "$result" \
-            "${at:-base}" "$started" "$seconds" "$message"; do
+            "$at" "$started" "$seconds" "$message"; do
             quoted "$value"
             printf ,
         done)
@@ -436,9 +554,24 @@ worker() {
     done <"$work/targets"
 }
 
+# Say which binds come before those that are selected, and are not done as far as results.csv tells.
+warn_of_stages() {
+    [ -s "$work/unselected" ] && [ "$total" -gt 0 ] || return 0
+    before=$(awk -F "$separator" -v undo="$undo" '
+        FILENAME == ARGV[1] {
+            if (!seen++ || (undo == "" ? $2 > edge : $2 < edge)) edge = $2 + 0
+            next
+        }
+        (undo == "" ? $1 < edge : $1 > edge) && !told[$2]++ { printf " %s", $2 }
+    ' "$work/targets" "$work/unselected")
+    [ -z "$before" ] ||
+        echo "run-all.sh: an earlier stage is not done, as far as $results tells:$before" >&2
+}
+
 echo "run-all.sh: $total of $left targets to run, $jobs at a time" >&2
 order=-n
 [ -z "$undo" ] || order=-rn
+warn_of_stages
 cut -d "$separator" -f 2 "$work/targets" | sort "$order" | uniq >"$work/stages"
 last=$(tail -n 1 "$work/stages")
 for stage in $(cat "$work/stages"); do
