@@ -14,7 +14,12 @@ from orchestrator.config import Flavour
 from orchestrator.errors import OrchestratorError
 from orchestrator.execution import telling
 from orchestrator.execution.live import LiveWorkers
-from orchestrator.execution.live_run import LiveRevision, LiveStep, moved_problem
+from orchestrator.execution.live_types import (
+    LiveStep,
+    live_revision,
+    moved_problem,
+    taken_together,
+)
 from orchestrator.execution.patience import Patience
 from orchestrator.execution.replay.entering import current_rows, enter, leave, purge_rows
 from orchestrator.execution.replay.replay import replay
@@ -227,18 +232,21 @@ def _runs_whole(target: Target, steps: Sequence[PlanStep]) -> bool:
 
 
 def _live(context: Drive, trip: _Trip, steps: Sequence[PlanStep]) -> Outcome | None:
-    """Run the next live step in a worker; the whole rest where the path must run on one side."""
-    rest = steps[trip.at :]
-    group = rest if _runs_whole(trip.target, steps) else rest[:1]
+    """Run the next live step in a worker, and what it takes on with it; the whole rest where the
+    path must run on one side."""
+    rest, whole = steps[trip.at :], _runs_whole(trip.target, steps)
+    group = rest if whole else taken_together(trip.target, rest)
     context.on_step(trip.target, group[0].step.revision)
     context.sessions.make_room(trip.target)
-    revisions = [LiveRevision(one.step.revision, one.step.direction, one.source) for one in group]
+    revisions = [live_revision(one, live=whole) for one in group]
     states = trip.states[trip.at : trip.at + len(group) + 1]
     outcome = in_worker(
-        context, LiveStep(trip.target, trip.footing, tuple(revisions), tuple(states))
+        context,
+        LiveStep(trip.target, trip.footing, tuple(revisions), tuple(states), afresh=not whole),
     )
     trip.patience.attempts += outcome.attempts - 1
     trip.patience.waited += outcome.waited
+    trip.statements += outcome.statements
     before = trip.at
     for revision in outcome.steps:
         trip.advance(revision)
@@ -258,6 +266,7 @@ def in_worker(context: Drive, step: LiveStep) -> Outcome:
         replace(step, known=sessions.known(target)),
         lambda words: context.on_wait(target, words),
         context.stopping,
+        lambda revision: context.on_step(target, revision),
     )
     if outcome.failure is None:
         sessions.reached(target, back=True)

@@ -18,7 +18,8 @@ from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from orchestrator.execution.live_run import LiveStep, run_in_worker, start_worker
+from orchestrator.execution.live_run import run_in_worker, start_worker
+from orchestrator.execution.live_types import LiveStep, Started
 from orchestrator.execution.types import Failure, Outcome
 
 _TIMES = 2
@@ -60,18 +61,27 @@ class LiveWorkers:
         step: LiveStep,
         told: Callable[[str], None] = lambda _words: None,
         stopping: Callable[[], bool] = lambda: False,
+        started: Callable[[str], None] = lambda _revision: None,
     ) -> Outcome:
         """Run live steps of one target and wait for them; called from the thread that drives it.
 
-        told: hears what the target waits for. stopping: whether the run was asked to stop: then
-        nothing is waited for any more, nor tried again.
+        told: hears what the target waits for. started: hears the revision of each step behind the
+        first. stopping: whether the run was asked to stop: then nothing is waited for any more,
+        nor tried again.
 
         When the worker dies they are run once more, in another one: what its transaction had not
         committed is gone, and what the server had committed by itself stands in the journal.
         """
+
+        def hear(said: str | Started) -> None:
+            if isinstance(said, Started):
+                started(said.revision)
+            else:
+                told(said)
+
         for attempt in range(1, _TIMES + 1):
             with self._slots, self._lent() as worker:
-                outcome = self._run(worker, step, told, stopping)
+                outcome = self._run(worker, step, hear, stopping)
             if outcome is not None:
                 return replace(outcome, attempts=outcome.attempts + attempt - 1)
             if self._killed or stopping():
@@ -114,13 +124,13 @@ class LiveWorkers:
         self,
         worker: _Worker,
         step: LiveStep,
-        told: Callable[[str], None],
+        hear: Callable[[str | Started], None],
         stopping: Callable[[], bool],
     ) -> Outcome | None:
         """What became of a step; None when the worker died."""
         try:
             running = worker.executor.submit(run_in_worker, step)
-            self._listen(worker, running, told, stopping)
+            self._listen(worker, running, hear, stopping)
             return running.result()
         except BrokenProcessPool:
             worker.broken = True
@@ -130,15 +140,16 @@ class LiveWorkers:
         self,
         worker: _Worker,
         running: Future[Outcome],
-        told: Callable[[str], None],
+        hear: Callable[[str | Started], None],
         stopping: Callable[[], bool],
     ) -> None:
-        asked = False
-        while not wait([running], _LOOK).done:
+        asked = done = False
+        while not done:
+            done = bool(wait([running], _LOOK).done)
             with suppress(OSError, EOFError):  # Then it has died, and `running` says so.
                 while worker.line.poll():
-                    told(worker.line.recv())
-                if stopping() and not asked:
+                    hear(worker.line.recv())
+                if not done and stopping() and not asked:
                     asked = True
                     worker.line.send("stop")
 

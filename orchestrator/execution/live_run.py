@@ -11,9 +11,8 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from multiprocessing.connection import Connection as Line
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -23,13 +22,15 @@ from alembic.runtime.migration import MigrationStep
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from orchestrator.errors import DatabaseError, OrchestratorError, Problem
+from orchestrator.errors import DatabaseError, OrchestratorError
 from orchestrator.execution import telling
 from orchestrator.execution.apply import Trace, failure_of, rows_again, rows_of, run_job
+from orchestrator.execution.live_between import Between, reads_as_recorded
 from orchestrator.execution.live_journal import StepJournal
 from orchestrator.execution.live_limit import limited, told
 from orchestrator.execution.live_passing import refused, same_connection, why_again
 from orchestrator.execution.live_rows import half_applied_in
+from orchestrator.execution.live_types import LiveRevision, LiveStep, Started, moved_problem
 from orchestrator.execution.patience import Patience
 from orchestrator.execution.project import Project
 from orchestrator.execution.replay.types import Dirty, Footing, Locked, ReplayFailed, Waits
@@ -37,46 +38,11 @@ from orchestrator.execution.types import Failure, Outcome
 from orchestrator.fleet.borrowed import borrowed, send
 from orchestrator.fleet.kept import KeptConnections
 from orchestrator.fleet.sessions import SendError
-from orchestrator.fleet.types import Target
 from orchestrator.planning.halfway import halted
 from orchestrator.revisions.types import Direction
 from orchestrator.safety.holders import holder_words
 from orchestrator.safety.journal import HalfApplied
 from orchestrator.safety.locks import is_held
-
-
-@dataclass(frozen=True, slots=True)
-class LiveRevision:
-    """One revision to run. source: the SHA-256 of its file when it was planned."""
-
-    revision: str
-    direction: Direction
-    source: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class LiveStep:
-    """One revision, or a whole path in one transaction, to run live on a target; or a stamp.
-
-    footing: what the session stands on there. states: the version table's rows, sorted, before each
-    of the steps and after the last. stamp: revisions to set instead of running steps, for projects
-    that want to be called then; purge: empty the version table first. known: the run has reached
-    the target's server before, so that it is waited for when it is gone.
-    """
-
-    target: Target
-    footing: Footing
-    steps: tuple[LiveRevision, ...] = ()
-    states: tuple[tuple[str, ...], ...] = ()
-    stamp: tuple[str, ...] = ()
-    purge: bool = False
-    known: bool = False
-
-    @property
-    def name(self) -> str:
-        """The revision that a failure is told with, before Alembic has started one."""
-        return self.steps[0].revision if self.steps else ", ".join(self.stamp)
-
 
 _config: tuple[Path, Path] | None = None
 _project: Project | None = None
@@ -133,7 +99,7 @@ def _opened() -> Project:
     return _project
 
 
-def _tell(words: str) -> None:
+def _tell(words: str | Started) -> None:
     with suppress(OSError):
         if _line is not None:
             _line.send(words)
@@ -166,7 +132,10 @@ class _Work:
         self._begun: tuple[str, ...] | None = None
         self._at = 0
         self._taken: list[str] = []
+        self._statements = 0
         self._failure: Failure | None = None
+        self._between = Between(step.target, step.footing)
+        self._whole = step.target.bind.transaction == "path"
         self._reached = step.known
         migrations = self._history.stamp(step.stamp) if step.stamp else self._steps
         last = step.steps[-1].revision if step.steps else ""
@@ -174,6 +143,7 @@ class _Work:
         self._connection: Connection | None = None
         self._driver: object = None
         self._half: HalfApplied | None = None
+        self._sending: LiveRevision | None = None
 
     def outcome(self) -> Outcome:
         """Run them, and tell what became of it."""
@@ -199,6 +169,7 @@ class _Work:
             taken,
             failure,
             time.monotonic() - started,
+            self._statements,
             attempts=self._patience.attempts,
             waited=self._patience.waited,
             lost=lost,
@@ -218,7 +189,7 @@ class _Work:
         return told(failure, error, self._step.target.bind.statement_timeout)
 
     def _attempt(self) -> tuple[str, ...]:
-        self._failure = None
+        self._failure = self._sending = None
         with self._standing() as connection:
             self._connection = connection
             try:
@@ -235,14 +206,27 @@ class _Work:
             raise Dirty(self._half, halted(self._step.target, self._half).what)
         with limited(connection, self._step.target.bind.statement_timeout):
             run_job(self._job, connection, self._trace)
-        rest = self._step.steps[self._at :]
-        self._taken += [one.revision for one in rest]
-        self._at = len(self._step.steps)
+        if self._whole:
+            self._passed(self._step.steps[self._at :])
         return rows_of(connection, self._job)
 
+    def _passed(self, steps: Sequence[LiveRevision]) -> None:
+        """These are committed."""
+        self._taken += [one.revision for one in steps]
+        self._statements += sum(len(one.statements) for one in steps)
+        self._at += len(steps)
+
     def _passes(self, connection: Connection, error: Exception) -> None:
-        """Raise ReplayFailed for what passes by itself."""
+        """Raise ReplayFailed for what passes by itself, and for a compiled step's refusal."""
+        sent = error if isinstance(error, SendError) else None
         error, why, lost = why_again(connection, error)
+        if sent is not None and self._sending is not None and not lost:
+            expected = self._step.states[self._at]
+            told = (connection, expected, self._sending, sent, self._trace.path)
+            self._failure = self._between.refused(*told)
+            raise ReplayFailed(
+                self._failure.message, self._failure.statement, lost=False, passing=why
+            ) from error
         if why is not None:
             self._failure = failure_of(error, self._trace, self._history)
             raise ReplayFailed(
@@ -304,10 +288,26 @@ class _Work:
         rest = self._step.steps[self._at :]
         if self._half is not None and not (rest and _is(self._half, rest[0])):
             raise Dirty(self._half, halted(self._step.target, self._half).what)
-        return [self._made(one) for one in rest]
+        if self._half is not None and rest[0].compiled is not None:
+            return []  # Whoever replays it knows how to go on with it.
+        return self._one_by_one(rest)
 
-    def _made(self, one: LiveRevision) -> MigrationStep:
-        """Alembic's step, whose function is watched by the journal."""
+    def _one_by_one(self, rest: Sequence[LiveRevision]) -> Iterator[MigrationStep]:
+        """Alembic's steps. It asks for the next one when it has committed the one before."""
+        assert self._connection is not None
+        for place, one in enumerate(rest):
+            if place and self._step.afresh:
+                if _stopping():
+                    return
+                _tell(Started(one.revision))
+            if one.compiled is not None and not reads_as_recorded(self._connection):
+                return
+            yield self._made(one, first=place == 0)
+            if not self._whole:
+                self._passed([one])
+
+    def _made(self, one: LiveRevision, *, first: bool) -> MigrationStep:
+        """Alembic's step, whose function is watched by the journal, or not run at all."""
         script = self._history.script
         make: dict[Direction, Callable[..., MigrationStep]] = {
             Direction.UPGRADE: MigrationStep.upgrade_from_script,
@@ -315,6 +315,9 @@ class _Work:
         }
         revision = script.get_revision(one.revision)
         made: Any = make[one.direction](script.revision_map, revision)
+        if one.compiled is not None:
+            made.migration_fn = lambda **_given: self._send(one)
+            return made  # type: ignore[no-any-return]
         half = self._half if self._half is not None and _is(self._half, one) else None
         resumable = getattr(revision.module, "resumable", False) is True
         assert self._connection is not None
@@ -327,8 +330,27 @@ class _Work:
             resumable=resumable,
         )
         function = made.migration_fn
-        made.migration_fn = lambda **given: journal.run(lambda: function(**given))
+
+        def watched(**given: Any) -> None:
+            if self._step.afresh and not first:
+                self._begin(one)
+            journal.run(lambda: function(**given))
+
+        made.migration_fn = watched
         return made  # type: ignore[no-any-return]
+
+    def _begin(self, one: LiveRevision) -> None:
+        assert self._connection is not None
+        self._sending = one
+        self._between.begin(self._connection, self._step.states[self._at])
+        self._sending = None
+
+    def _send(self, one: LiveRevision) -> None:
+        assert self._connection is not None
+        same_connection(self._connection, self._driver)
+        self._sending = one
+        self._between.send(self._connection, self._step.states[self._at], one)
+        self._sending = None
 
 
 def _is(half: HalfApplied, one: LiveRevision) -> bool:
@@ -354,13 +376,3 @@ def _holder(step: LiveStep) -> str:
     ):
         return holder_words(session, step.footing.lock)
     return "another session"
-
-
-def moved_problem(target: Target, found: tuple[str, ...], expected: tuple[str, ...]) -> Problem:
-    """A target that is not where its plan expects it."""
-    at, wanted = (", ".join(rows) or "base" for rows in (found, expected))
-    return Problem(
-        f"it stands at {at}, and the plan was made for {wanted}: somebody else changed it",
-        where=f"target {target.id}",
-        todo="Run the command again to plan from where it is.",
-    )

@@ -12,7 +12,7 @@ from functools import partial
 from orchestrator.errors import Problem
 from orchestrator.execution.drive import Drive, drive, footing_of, in_worker
 from orchestrator.execution.live import LiveWorkers
-from orchestrator.execution.live_run import LiveStep
+from orchestrator.execution.live_types import LiveStep
 from orchestrator.execution.pool import Pool, ThreadPool, Work
 from orchestrator.execution.poolers import Poolers
 from orchestrator.execution.project import Project

@@ -29,11 +29,14 @@ REPLAYING_DRIVERS = {
 the recorder writes, and which send a text as it is. The others take the same arguments (libpq's;
 SQLAlchemy reads both MySQL drivers' URLs with the same code)."""
 
-# What DISCARD ALL does (PostgreSQL 18 manual, "DISCARD"), which may not stand in a batch itself.
-_RESET_POSTGRESQL = (
+RESET_LOCKED = (
     "SET SESSION AUTHORIZATION DEFAULT; RESET ALL; DEALLOCATE ALL; CLOSE ALL; UNLISTEN *; "
-    "SELECT pg_advisory_unlock_all(); DISCARD PLANS; DISCARD SEQUENCES; DISCARD TEMP"
+    "DISCARD PLANS; DISCARD SEQUENCES; DISCARD TEMP"
 )
+"""What DISCARD ALL does (PostgreSQL 18 manual, "DISCARD"), which may not stand in a batch itself;
+but the session's locks stay."""
+
+_RESET_POSTGRESQL = f"{RESET_LOCKED}; SELECT pg_advisory_unlock_all()"
 # MySQL client/server protocol, COM_RESET_CONNECTION (MySQL 5.7.3, MariaDB 10.2.4).
 _COM_RESET_CONNECTION = 0x1F
 
@@ -120,11 +123,7 @@ class PostgreSQLSession(Session):
     ) -> None:
         """Nothing is sent yet: it goes before the first batch, in the same round trip."""
         parts = [_RESET_POSTGRESQL] if self._used else []
-        path = [schema, *search_path] if schema else list(search_path)
-        if path:
-            quoted = ", ".join('"' + name.replace('"', '""') + '"' for name in path if name)
-            parts.append(f"SET search_path = {quoted}")
-        parts += also
+        parts += [*standing_in(schema, search_path), *also]
         self._entering = "; ".join(parts) + (";\n" if parts else "")
         self._used = self.standing = True
         self.journal_seen = False
@@ -198,6 +197,13 @@ class PostgreSQLSession(Session):
         import psycopg2  # the driver of this session only
 
         return psycopg2.Error
+
+
+def standing_in(schema: str | None, search_path: Sequence[str]) -> list[str]:
+    """The statement, if any, that puts a PostgreSQL session into a schema."""
+    path = [schema, *search_path] if schema else list(search_path)
+    quoted = ", ".join('"' + name.replace('"', '""') + '"' for name in path if name)
+    return [f"SET search_path = {quoted}"] if quoted else []
 
 
 class MySQLSession(Session):

@@ -22,7 +22,7 @@ from sqlalchemy.engine import Engine
 
 from orchestrator.execution import live_run
 from orchestrator.execution.drive import footing_of
-from orchestrator.execution.live_run import LiveRevision, LiveStep
+from orchestrator.execution.live_types import LiveRevision, LiveStep
 from orchestrator.execution.types import Outcome
 from orchestrator.fleet.kept import KeptConnections
 from orchestrator.fleet.types import Target

@@ -12,7 +12,7 @@ from sqlalchemy import URL
 
 from orchestrator.execution.drive import footing_of, in_worker
 from orchestrator.execution.live import LiveWorkers
-from orchestrator.execution.live_run import LiveRevision, LiveStep
+from orchestrator.execution.live_types import LiveRevision, LiveStep
 from orchestrator.execution.types import Outcome
 from orchestrator.fleet.sessions import open_session
 from orchestrator.fleet.types import Target

@@ -25,7 +25,7 @@ from orchestrator.safety.locks import is_held
 from orchestrator.safety.passing import passing
 
 # PostgreSQL 18 manual, appendix A.
-_CANCELLED = "57014"  # query_canceled
+CANCELLED = "57014"  # query_canceled
 _DIVISION_BY_ZERO = "22012"
 
 
@@ -69,7 +69,7 @@ def _sent(
     place = footing.place
     # A table that is there stays as it is; one that is not is made with the first step.
     unseen = half is None and not session.journal_seen
-    guard = [*([] if expected else [create_version_table(place)]), _guard(place, expected)]
+    guard = [*([] if expected else [create_version_table(place)]), guard_of(place, expected)]
     guard += [_nothing_half_applied(place)] if unseen else []
     passage = Passage(session, guard, half.done if half else 0)
     try:
@@ -114,12 +114,12 @@ def _refused(
             return found
     # What another try would meet says nothing of what this one met, and a statement that was
     # cancelled must not start again.
-    if passing(error.error) is None and code != _CANCELLED:
-        error.statement = error.statement or _culprit(session, passage.sent)
+    if passing(error.error) is None and code != CANCELLED:
+        error.statement = error.statement or culprit_in(session, passage.sent)
     raise failed(session, footing, error, error.statement, passage.kept) from error
 
 
-def _guard(place: Place, expected: tuple[str, ...]) -> str:
+def guard_of(place: Place, expected: tuple[str, ...]) -> str:
     """Fails, with a division by zero, unless the version table holds exactly these rows."""
     names = ", ".join(literal(revision) for revision in expected)
     right = f"count(*) = {len(expected)}"
@@ -139,7 +139,7 @@ def _nothing_half_applied(place: Place) -> str:
     )
 
 
-def _culprit(session: PostgreSQLSession, statements: Sequence[str]) -> str:
+def culprit_in(session: PostgreSQLSession, statements: Sequence[str]) -> str:
     """The statement that fails, found by running them one by one and rolling all back: psycopg2
     gives no position for most errors of a batch."""
     try:
