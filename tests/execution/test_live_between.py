@@ -13,6 +13,7 @@ from orchestrator.execution.live_types import taken_together
 from orchestrator.execution.types import Outcome
 from orchestrator.fleet.sessions import open_session
 from orchestrator.planning.plan import PlanStep
+from orchestrator.revisions.types import Segment
 from tests.cli.small import rows
 from tests.conftest import DatabaseFactory
 from tests.execution.live_project import driven, driving, project_of
@@ -36,7 +37,7 @@ POSTGRESQL = URL.create("postgresql+psycopg2", host="h", database="d")
 def path_of(text: str) -> list[PlanStep]:
     """Steps named r1, r2, ...: L live, c compiled, b with an autocommit block, e ending its own
     transaction, s a stamp."""
-    parts = {"b": alone("SELECT 2"), "e": "COMMIT"}
+    parts: dict[str, str | Segment] = {"b": alone("SELECT 2"), "e": "COMMIT"}
     found = []
     for number, kind in enumerate(text, 1):
         compiled = step(f"r{number}", f"r{number - 1}", "SELECT 1", parts.get(kind, "SELECT 2"))
