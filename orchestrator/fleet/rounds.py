@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 _MOST_CHARACTERS = 1_000_000
+_REMEMBERED = 10_000
+"""Up to so many characters a statement is looked at once for all targets."""
 
 _MANY_RESULTS = re.compile(
     r"(?:\s+|/\*(?!!).*?\*/|(?:--\s|\#)[^\n]*(?:\n|\Z))*(?:CALL|EXECUTE|BEGIN)\b",
@@ -36,13 +39,9 @@ def rounds(statements: Sequence[str]) -> Iterator[list[str]]:
     or give several results, and with one that makes it long."""
     pending: list[str] = []
     for statement in statements:
-        bare = _without_end(statement)
-        alone = (
-            ";" in bare
-            or len(bare) > _MOST_CHARACTERS
-            or bool(_MANY_RESULTS.match(bare))
-            or bool(_KEPT_AS_WRITTEN.search(bare, 0, 2_000))
-        )
+        look = _remembered if len(statement) <= _REMEMBERED else _looked_at
+        known = isinstance(statement, Single)
+        bare, alone = (statement, len(statement) > _MOST_CHARACTERS) if known else look(statement)
         if pending and (alone or sum(map(len, pending)) > _MOST_CHARACTERS):
             yield pending
             pending = []
@@ -52,6 +51,28 @@ def rounds(statements: Sequence[str]) -> Iterator[list[str]]:
             pending = []
     if pending:
         yield pending
+
+
+class Single(str):
+    """A text that is one statement with one result, without anything behind it: written here, and
+    different in each target, so that looking at it again each time would be in vain."""
+
+    __slots__ = ()
+
+
+def _looked_at(statement: str) -> tuple[str, bool]:
+    """A statement without its end, and whether it is sent alone."""
+    bare = _without_end(statement)
+    alone = (
+        ";" in bare
+        or len(bare) > _MOST_CHARACTERS
+        or bool(_MANY_RESULTS.match(bare))
+        or bool(_KEPT_AS_WRITTEN.search(bare, 0, 2_000))
+    )
+    return bare, alone
+
+
+_remembered = lru_cache(1024)(_looked_at)
 
 
 def _without_end(statement: str) -> str:

@@ -15,9 +15,9 @@ from sqlalchemy.engine import URL
 
 from orchestrator.errors import DatabaseError, Problem
 from orchestrator.fleet.engines import connect_arguments, greeted
+from orchestrator.fleet.mysql_driver import connection_class
 from orchestrator.fleet.rounds import rounds
 from orchestrator.fleet.running import Running
-from orchestrator.fleet.shared_tls import shared_tls
 
 REPLAYING_DRIVERS = {
     "psycopg2": "psycopg2",
@@ -61,6 +61,8 @@ class Session(ABC):
     def __init__(self, connection: Any) -> None:
         self._connection = connection
         self._used = False
+        self.journal_seen = False
+        """Whether the journal of the target that it stands in was found empty since `enter`."""
         self.standing = False
         """Whether it stands in a target, with that target's lock: from `enter` to `leave`, or to a
         batch that gave the lock back."""
@@ -111,8 +113,6 @@ class PostgreSQLSession(Session):
     """psycopg2 outside transactions of its own: the texts bring BEGIN and COMMIT."""
 
     _entering = ""
-    journal_seen = False
-    """Whether the journal of the target that it stands in was found empty since `enter`."""
 
     def enter(
         self,
@@ -212,6 +212,8 @@ class MySQLSession(Session):
     def __init__(self, connection: Any, again: Callable[[], Any]) -> None:
         """again: opens a second connection like this one, for `cancel`."""
         super().__init__(connection)
+        self.journal_missed = False
+        """Whether a target before this one had no journal, so that this one may have none."""
         self.running = Running(connection, again, lambda: self.limit)
         self._fetched: list[list[tuple[Any, ...]]] | None = None
 
@@ -235,7 +237,7 @@ class MySQLSession(Session):
         texts += also
         if texts:
             self._sent(texts, 0, texts)
-        self.standing = True
+        self.standing, self.journal_seen = True, False
 
     def leave(self, give_back: str) -> None:
         if self.standing:
@@ -248,12 +250,10 @@ class MySQLSession(Session):
         connection = self._connection
         names = f"SET NAMES {connection.charset}"
         names += f" COLLATE {connection.collation}" if connection.collation else ""
-        texts = [names, "SET autocommit = 1"]
+        names += ", autocommit = 1"
         if connection.sql_mode is not None:
-            texts.append(f"SET sql_mode = {connection.escape(connection.sql_mode)}")
-        if connection.init_command is not None:
-            texts.append(connection.init_command)
-        return texts
+            names += f", sql_mode = {connection.escape(connection.sql_mode)}"
+        return [names] if connection.init_command is None else [names, connection.init_command]
 
     def batch(self, statements: Sequence[str]) -> list[int]:
         counts: list[int] = []
@@ -277,22 +277,25 @@ class MySQLSession(Session):
 
     def _send(self, statements: Sequence[str], counts: list[int]) -> None:
         text = "\n;\n".join(statements)
-        with self._connection.cursor() as cursor:
+        connection = self._connection
+        connection.rows_wanted = self._fetched is not None
+        try:
             self.running.begins()
             # PyMySQL's own encoding would refuse bytes that are no text (see Segment).
-            cursor.execute(text.encode(self._connection.encoding, "surrogateescape"))
-            counts.append(cursor.rowcount)
-            self._keep(cursor)
+            counts.append(connection.query(text.encode(connection.encoding, "surrogateescape")))
+            self._keep()
             # The server sends each result as soon as there is one, and goes on.
             self.running.begins()
-            while cursor.nextset():
-                counts.append(cursor.rowcount)
-                self._keep(cursor)
+            while connection._result.has_next:
+                counts.append(connection.next_result())
+                self._keep()
                 self.running.begins()
+        finally:
+            connection.rows_wanted = True
 
-    def _keep(self, cursor: Any) -> None:
+    def _keep(self) -> None:
         if self._fetched is not None:
-            self._fetched.append(list(cursor.fetchall()))
+            self._fetched.append(list(self._connection._result.rows or ()))
 
     def fetch(
         self, statements: Sequence[str], queries: Sequence[str]
@@ -364,7 +367,7 @@ def open_session(url: URL, label: str = "") -> Session:
         named.setdefault("program_name", label or "orchestrator")
 
         def again() -> Any:
-            connection = shared_tls()(*arguments, client_flag=flag, autocommit=True, **named)
+            connection = connection_class()(*arguments, client_flag=flag, autocommit=True, **named)
             greeted(connection, url)
             return connection
 

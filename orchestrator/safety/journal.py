@@ -125,11 +125,16 @@ def create_journal(family: Family, table: str) -> str:
 def insert_rows(family: Family, table: str, entries: Sequence[Entry], definitions: str = "") -> str:
     """The statement that writes rows; the server sets their time. definitions: an SQL expression
     that gives the JSON of the last one's, where the server itself is to look."""
+    return f"INSERT INTO {table} {inserted(family, entries, definitions)}"
+
+
+def inserted(family: Family, entries: Sequence[Entry], definitions: str = "") -> str:
+    """What `insert_rows` writes behind the table's name: the same in all targets that are alike."""
     values = [_values(family, entry) for entry in entries]
     if definitions:
         values[-1] = _values(family, entries[-1], definitions)
     names = "revision, direction, number, kind, statement, digest, definitions, owner"
-    return f"INSERT INTO {table} ({names}) VALUES {', '.join(values)}"
+    return f"({names}) VALUES {', '.join(values)}"
 
 
 def _values(family: Family, entry: Entry, definitions: str = "") -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import socket
 from dataclasses import dataclass
+from functools import lru_cache
 
 _MARK = "orchestrator"
 # PostgreSQL 18 manual, application_name: fewer than NAMEDATALEN (64) characters, others than
@@ -32,15 +33,20 @@ class Owner:
     @property
     def label(self) -> str:
         """Such as "orchestrator 20261122T210313-4f2a 4711 web-1"."""
-        text = f"{_MARK} {self.run or '-'} {self.pid} {self.host}"
-        ascii_text = "".join(mark if " " <= mark <= "~" else "?" for mark in text)
-        return ascii_text[:_LONGEST]
+        return _label(self)
 
     @property
     def words(self) -> str:
         """For people: "run 20261122T210313-4f2a (pid 4711 on web-1)"."""
         run = f"run {self.run}" if self.run else "alembic"
         return f"{run} (pid {self.pid} on {self.host})"
+
+
+@lru_cache(16)
+def _label(owner: Owner) -> str:
+    text = f"{_MARK} {owner.run or '-'} {owner.pid} {owner.host}"
+    ascii_text = "".join(mark if " " <= mark <= "~" else "?" for mark in text)
+    return ascii_text[:_LONGEST]
 
 
 def owner_of(label: str) -> Owner | None:

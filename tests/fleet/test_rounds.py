@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.fleet.rounds import rounds
+from orchestrator.fleet.rounds import Single, rounds
 
 
 def test_plain_statements_share_a_text() -> None:
@@ -24,3 +24,9 @@ def test_plain_statements_share_a_text() -> None:
 )
 def test_what_the_server_keeps_or_answers_at_length_ends_its_text(statement: str) -> None:
     assert list(rounds(["A", statement, "B"])) == [["A"], [statement], ["B"]]
+
+
+def test_what_is_known_to_be_single_shares_a_text() -> None:
+    row = Single("INSERT INTO j VALUES ('CREATE TRIGGER t; x')")
+    assert list(rounds(["A", row, "B"])) == [["A", row, "B"]]
+    assert list(rounds(["A", str(row), "B"])) == [["A"], [str(row)], ["B"]]

@@ -153,6 +153,28 @@ def test_the_statement_that_fails_is_named_wherever_it_stands(
     session.close()
 
 
+def test_row_counts_of_every_size(my_database: DatabaseFactory) -> None:
+    """Numbers have one to four bytes in what the server answers; NULL and long values are no end
+    of a result."""
+    url = my_database()
+    session = open_session(url)
+    assert isinstance(session, MySQLSession)
+    session.enter(None, (), url.database)
+    texts = ["CREATE TABLE n (x varchar(300))", "INSERT INTO n VALUES (NULL), (REPEAT('x', 300))"]
+    doubled = ["INSERT INTO n SELECT x FROM n"] * 8
+    wide = ["CREATE TABLE m (x int)", "INSERT INTO m SELECT 1 FROM n a, n b"]
+    asked = ["SELECT x FROM n", "SELECT x, x AS y FROM n LIMIT 1", "DELETE FROM m", "DO 1"]
+    counts = session.batch([*texts, *doubled, *wide, *asked])
+    assert counts == [0, 2, *(2**n for n in range(1, 9)), 0, 2**18, 512, 1, 2**18, 0]
+    found = session.fetch(["DO 1"], ["SELECT 1, 'é'", "SELECT x FROM n WHERE x IS NULL LIMIT 1"])
+    assert found == [[(1, "é")], [(None,)]]
+    with pytest.raises(SendError) as failed:
+        session.batch(["SELECT x FROM n", "SELECT nothing", "DO 1"])
+    assert failed.value.done == 1
+    assert session.rows("SELECT count(*) FROM n") == [(512,)]
+    session.close()
+
+
 def test_bytes_that_are_no_text_arrive_on_mysql(my_database: DatabaseFactory) -> None:
     url = my_database()
     session = open_session(url)

@@ -16,11 +16,12 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from orchestrator.execution.replay.types import CompiledStep, Footing
+from orchestrator.fleet.rounds import Single
 from orchestrator.fleet.sessions import MySQLSession
 from orchestrator.planning.statements import Place
 from orchestrator.safety.definitions_mysql import Reading, Thing, read
 from orchestrator.safety.definitions_now import definitions, kept, kept_by_server
-from orchestrator.safety.journal import Entry, header, insert_rows, row, source_of
+from orchestrator.safety.journal import Entry, Kind, header, inserted, row, source_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,26 +127,40 @@ class Course:
             self.known.pop(one, None)
 
     def _row(self, number: int) -> None:
-        start = header_of(self.work, self.footing.owner.label)
         things = self.work.readings[number - 1].things
-        told = [one for one in things if not one.whole]
         before = kept({one: self.known[one] for one in things if one.whole})
-        entry = row(start, number, "ddl", self.work.texts[number - 1], before)
-        self._write([entry], kept_by_server(told) if told else "")
+        self._write(number, "ddl", tuple(before.items()))
 
     def _unlocked(self, number: int) -> None:
         """What LOCK TABLES began has ended, and is committed: say so, or it stays in doubt."""
-        start = header_of(self.work, self.footing.owner.label)
-        self._write([row(start, number, "data", self.work.texts[number - 1], {})])
+        self._write(number, "data", ())
         self.pending.append("COMMIT")
 
-    def _write(self, entries: Sequence[Entry], definitions_now: str = "") -> None:
-        rows = list(entries)
-        if not self.begun:
-            rows.insert(0, header_of(self.work, self.footing.owner.label))
-            self.begun = True
-        journal = journal_of(self.footing.place)
-        self.pending.append(insert_rows("mysql", journal, rows, definitions_now))
+    def _write(self, number: int, kind: Kind, before: tuple[tuple[str, str], ...]) -> None:
+        owner, journal = self.footing.owner.label, journal_of(self.footing.place)
+        written = _written(self.work, owner, number, kind, before, first=not self.begun)
+        self.begun = True
+        self.pending.append(Single(f"INSERT INTO {journal} {written}"))
+
+
+@lru_cache(256)
+def _written(
+    work: Work,
+    owner: str,
+    number: int,
+    kind: Kind,
+    before: tuple[tuple[str, str], ...],
+    *,
+    first: bool,
+) -> str:
+    """The row of a statement, as it is inserted; made once for all targets whose things are alike.
+    first: the header comes with it."""
+    start = header_of(work, owner)
+    entry = row(start, number, kind, work.texts[number - 1], dict(before))
+    things = work.readings[number - 1].things if kind == "ddl" else ()
+    told = [one for one in things if not one.whole]
+    definitions_now = kept_by_server(told) if told else ""
+    return inserted("mysql", [start, entry] if first else [entry], definitions_now)
 
 
 def _changed(reading: Reading) -> Sequence[Thing]:

@@ -14,6 +14,7 @@ from orchestrator.execution.replay.continuing_mysql import continued, journalled
 from orchestrator.execution.replay.entering import failed, look_again
 from orchestrator.execution.replay.journalled_mysql import Course, inside, journal_of, work_of
 from orchestrator.execution.replay.types import CompiledStep, Footing, Waits
+from orchestrator.fleet.rounds import Single
 from orchestrator.fleet.sessions import MySQLSession, SendError
 from orchestrator.planning.statements import (
     Place,
@@ -38,15 +39,23 @@ def replay_mysql(
     """One step, from its first statement, or from where its journal says that it stopped. See
     `replay`."""
     work = work_of(compiled)
-    guard = _mysql_guard(footing.place, expected, nothing_begun=True)
+    # A step that was taken has left the journal empty, and nobody else has the lock.
+    seen, session.journal_seen = session.journal_seen, False
+    guard = _mysql_guard(footing.place, expected, nothing_begun=not seen)
+    made = [] if seen else _tables(session, footing.place, expected)
+    course = Course(session, footing, work, [*made, guard, _BEGIN], begun=False)
     try:
         try:
-            # Tables that are there stay as they are; those that are not come with the first step.
-            made = [] if expected else _tables(footing.place)
-            course = Course(session, footing, work, [*made, guard, _BEGIN], begun=False)
             _take(course, compiled, last=last)
         except SendError as error:
-            if error.statement != guard or session.lost:
+            if session.lost:
+                raise
+            if session.journal_missed and made == [error.statement]:
+                # Where there is one, its user need not be allowed to make it.
+                session.journal_missed = False
+                replay_mysql(session, footing, compiled, expected, waits, last=last)
+                return
+            if error.statement != guard:
                 raise
             _behind_the_guard(course, compiled, expected, waits, error, last=last)
     except SendError as error:
@@ -70,7 +79,7 @@ def _take(
     ending += [clear(journal_of(footing.place))] * course.begun
     leaving = [footing.lock.give_back] if last else []
     course.session.batch([*course.pending, *ending, "COMMIT", _END, *leaving])
-    course.session.standing = not last
+    course.session.standing, course.session.journal_seen = not last, True
 
 
 def _behind_the_guard(
@@ -86,6 +95,7 @@ def _behind_the_guard(
     continue the step where it was begun before. Raises Moved, Dirty and SendError."""
     session, footing, work = course.session, course.footing, course.work
     if _is_missing(error, footing.place.journal_table):
+        session.journal_missed = True
         session.batch([create_journal("mysql", journal_of(footing.place))])
         guard = _mysql_guard(footing.place, expected, nothing_begun=True)
         fresh = Course(session, footing, work, [guard, _BEGIN], begun=False)
@@ -108,8 +118,14 @@ def _behind_the_guard(
     _take(again_course, compiled, last=last, first=first, instead=instead)
 
 
-def _tables(place: Place) -> list[str]:
-    return [create_version_table(place), create_journal("mysql", journal_of(place))]
+def _tables(session: MySQLSession, place: Place, expected: tuple[str, ...]) -> list[str]:
+    """Tables that come with the first step; those that are there stay as they are."""
+    if session.journal_seen:
+        return []
+    journal = create_journal("mysql", journal_of(place))
+    if not expected:
+        return [create_version_table(place), journal]
+    return [journal] if session.journal_missed else []
 
 
 def _home(place: Place) -> list[str]:
@@ -130,7 +146,7 @@ def _mysql_guard(place: Place, expected: tuple[str, ...], *, nothing_begun: bool
     held = f"count(*) = {len(expected)}"
     held += f" AND sum(version_num IN ({names})) = {len(expected)}" if expected else ""
     begun = f" OR EXISTS (SELECT 1 FROM {journal_of(place)})" if nothing_begun else ""
-    return (
+    return Single(
         "SELECT (SELECT 1 UNION ALL SELECT 2 FROM DUAL"
         f" WHERE (SELECT NOT ({held}) FROM {inside(place, place.versions)}){begun})"
     )
