@@ -120,8 +120,6 @@ def _behind_the_guard(
 
 def _tables(session: MySQLSession, place: Place, expected: tuple[str, ...]) -> list[str]:
     """Tables that come with the first step; those that are there stay as they are."""
-    if session.journal_seen:
-        return []
     journal = create_journal("mysql", journal_of(place))
     if not expected:
         return [create_version_table(place), journal]
