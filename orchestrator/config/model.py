@@ -1,17 +1,15 @@
-"""The shape of databases.yaml, as pydantic models: every key, its kind, its default, its help.
+"""The shape of databases.yaml, as classes: every key, its kind, its default, its help.
 
 Enters: the values of a `Document`.  Leaves: a `FileSection`.  The kinds of value stand in
 `kinds.py`; what needs two keys or more is checked in `bind_rules.py` and `file_rules.py`; the JSON
 Schema for editors is generated from here (`schema.py`).
 """
 
-from __future__ import annotations
+# No `from __future__ import annotations`: what a key holds is read from its annotation.
 
-from typing import Annotated, Any, ClassVar
+from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
-
-from orchestrator.config.document import Scalar, Table
+from orchestrator.config.document import Scalar
 from orchestrator.config.kinds import (
     Checks,
     Duration,
@@ -39,42 +37,17 @@ from orchestrator.config.kinds import (
     VersionLength,
     listed,
 )
-
-
-class Section(BaseModel):
-    """A mapping of the file. A key without a value, or whose variable is empty, is as if absent;
-    in `loud` keys an empty variable is a mistake instead (an empty URL connects to a default)."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, arbitrary_types_allowed=True, defer_build=True
-    )
-    loud: ClassVar[frozenset[str]] = frozenset()
-
-    @model_validator(mode="before")
-    @classmethod
-    def _without_empty(cls, data: Any) -> Any:
-        if not isinstance(data, Table):
-            return data
-        known = {field.alias or name for name, field in cls.model_fields.items()}
-        # An unknown key is kept even without a value, for it is a mistake all the same.
-        return {
-            key: value
-            for key, value in data.items()
-            if not isinstance(value, Scalar)
-            or value.value is not None
-            or (value.variables and key in cls.loud)
-            or (key not in known and cls.model_config.get("extra") == "forbid")
-        }
+from orchestrator.config.section import Before, Section, key
 
 
 class ScratchSection(Section):
     """Servers where throwaway databases may be made, one for each family."""
 
     loud = frozenset(("postgresql", "mysql"))
-    postgresql: Url | None = Field(
+    postgresql: Url | None = key(
         default=None, description="URL of a PostgreSQL server for scratch."
     )
-    mysql: Url | None = Field(
+    mysql: Url | None = key(
         default=None, description="URL of a MySQL or MariaDB server for scratch."
     )
 
@@ -82,14 +55,14 @@ class ScratchSection(Section):
 class AppsSection(Section):
     """Where the apps are found."""
 
-    packages: Modules = Field(
+    packages: Modules = key(
         default=(), description="Packages whose every sub-package with a models module is an app."
     )
-    installed: Object | None = Field(
+    installed: Object | None = key(
         default=None, description="A setting that lists the apps: config.settings:INSTALLED_APPS."
     )
-    modules: Modules = Field(default=(), description="The modules with models themselves.")
-    models: Module = Field(
+    modules: Modules = key(default=(), description="The modules with models themselves.")
+    models: Module = key(
         default="models", description="Name of the models module or package in an app."
     )
 
@@ -98,32 +71,28 @@ class ServerSection(Section):
     """One database server of a bind."""
 
     loud = frozenset(("url", "url_file", "direct_url"))
-    url: Url | None = Field(
+    url: Url | None = key(
         default=None, description="URL of the server: postgresql://, mysql:// or mariadb://."
     )
-    url_file: Path | None = Field(
+    url_file: Path | None = key(
         default=None, description="File that holds the URL, such as a secret."
     )
-    direct_url: Url | None = Field(
+    direct_url: Url | None = key(
         default=None,
         description="URL around a connection pooler; migrations use it instead of url.",
     )
-    max_connections: Positive = Field(
+    max_connections: Positive = key(
         default=8, description="Most connections to this server at a time."
     )
-    labels: Labels = Field(
-        default_factory=dict, description="Labels that --select and waves can name."
-    )
+    labels: Labels = key(factory=dict, description="Labels that --select and waves can name.")
 
 
 class EntrySection(Section):
     """One tenant. Keys other than tenant and server are labels."""
 
-    model_config = ConfigDict(extra="allow")
-    __pydantic_extra__: dict[str, Label]
-
-    tenant: Text = Field(description="The tenant's name.")
-    server: Text | None = Field(
+    more = Label
+    tenant: Text = key(description="The tenant's name.")
+    server: Text | None = key(
         default=None, description="The server it lives on; not needed when the bind has one."
     )
 
@@ -132,14 +101,14 @@ def _name_or_entry(value: object) -> object:
     return {"tenant": value} if isinstance(value, Scalar | str | int | float) else value
 
 
-Entry = Annotated[EntrySection, BeforeValidator(_name_or_entry)]
+Entry = Annotated[EntrySection, Before(_name_or_entry)]
 
 
 class QuerySection(Section):
     """Tenants read by a query from another bind."""
 
-    bind: Text = Field(description="The bind to ask; it is planned and applied first.")
-    sql: Text = Field(
+    bind: Text = key(description="The bind to ask; it is planned and applied first.")
+    sql: Text = key(
         description="A SELECT with a column tenant, maybe server; other columns become labels."
     )
 
@@ -147,23 +116,23 @@ class QuerySection(Section):
 class TenantsSection(Section):
     """Where the names of the tenants come from: exactly one key."""
 
-    entries: Annotated[tuple[Entry, ...], BeforeValidator(listed)] | None = Field(
+    entries: Annotated[tuple[Entry, ...], Before(listed)] | None = key(
         default=None,
         alias="list",
         description="The tenants themselves: names, or mappings with tenant, server and labels.",
     )
-    file: Path | None = Field(
+    file: Path | None = key(
         default=None, description="A .txt, .csv, .json or .yaml file with the same fields."
     )
-    query: QuerySection | None = Field(default=None, description="A query on another bind.")
-    pattern: Text | None = Field(
+    query: QuerySection | None = key(default=None, description="A query on another bind.")
+    pattern: Text | None = key(
         default=None, description="LIKE pattern of schema or database names, read from each server."
     )
-    callable: Object | None = Field(
+    callable: Object | None = key(
         default=None,
         description="A Python callable that returns the tenants: apps.tenancy:all_tenants.",
     )
-    command: Texts | None = Field(
+    command: Texts | None = key(
         default=None, description="A program that prints JSON, or one name a line."
     )
 
@@ -171,61 +140,61 @@ class TenantsSection(Section):
 class BindSection(ServerSection):
     """A logical database: apps, one revision history, one or many targets."""
 
-    servers: dict[Name, ServerSection] | None = Field(
+    servers: dict[Name, ServerSection] | None = key(
         default=None, description="Several servers by name, instead of url or url_file."
     )
-    flavour: FlavourName | None = Field(
+    flavour: FlavourName | None = key(
         default=None,
         description="postgresql-16, mysql-8.4, mariadb-10.11: for SQL without a connection.",
     )
-    apps: Texts = Field(
+    apps: Texts = key(
         default=(), description="Apps whose models belong here unless they name a bind."
     )
-    depends_on: Texts = Field(
+    depends_on: Texts = key(
         default=(), description="Binds that are planned and applied before this one."
     )
-    tenancy: TenancyName | None = Field(
+    tenancy: TenancyName | None = key(
         default=None, description="Each tenant has a schema (PostgreSQL) or a database of its own."
     )
-    name: Text | None = Field(
+    name: Text | None = key(
         default=None,
         description="Name of a tenant's schema or database; '{tenant}' stands for its name.",
     )
-    create: Flag = Field(default=False, description="Make missing schemas or databases.")
-    tenants: TenantsSection | None = Field(
+    create: Flag = key(default=False, description="Make missing schemas or databases.")
+    tenants: TenantsSection | None = key(
         default=None, description="Where tenants' names come from."
     )
-    search_path: Texts = Field(default=(), description="PostgreSQL schemas after the tenant's own.")
-    versions: Paths | None = Field(
+    search_path: Texts = key(default=(), description="PostgreSQL schemas after the tenant's own.")
+    versions: Paths | None = key(
         default=None,
         description="Folder, or folders, of the revision files; <migrations>/versions/<bind>.",
     )
-    baseline: Path | None = Field(
+    baseline: Path | None = key(
         default=None, description="SQL file for a history whose base is not an empty database."
     )
-    version_table: Text = Field(
+    version_table: Text = key(
         default="alembic_version", description="Alembic's table in the target."
     )
-    version_num_length: VersionLength = Field(
+    version_num_length: VersionLength = key(
         default=32, description="Width of its version_num column."
     )
-    journal_table: Text = Field(
+    journal_table: Text = key(
         default="orchestrator_journal", description="orchestrator's own table."
     )
-    lock_wait: Duration = Field(default=60.0, description="How long to wait for a target's lock.")
-    lock_timeout: Duration = Field(default=5.0, description="lock_timeout of each statement.")
-    statement_timeout: Duration = Field(
+    lock_wait: Duration = key(default=60.0, description="How long to wait for a target's lock.")
+    lock_timeout: Duration = key(default=5.0, description="lock_timeout of each statement.")
+    statement_timeout: Duration = key(
         default=0.0, description="Time limit of a statement; 0: none."
     )
-    concurrent_timeout: Duration = Field(
+    concurrent_timeout: Duration = key(
         default=0.0, description="Time limit of CREATE INDEX CONCURRENTLY and its kin; 0: none."
     )
-    attempts: Positive = Field(
+    attempts: Positive = key(
         default=10,
         description="How often a step is tried, at most: again after a lock timeout, a deadlock, "
         "a serialization failure or a lost connection.",
     )
-    transaction: TransactionName = Field(
+    transaction: TransactionName = key(
         default="revision", description="One transaction for each revision, or for the whole path."
     )
 
@@ -233,29 +202,27 @@ class BindSection(ServerSection):
 class WaveSection(Section):
     """A part of a rollout."""
 
-    name: Text = Field(description="The wave's name.")
-    select: dict[str, Globs] = Field(
-        default_factory=dict,
+    name: Text = key(description="The wave's name.")
+    select: dict[str, Globs] = key(
+        factory=dict,
         description="What its targets have: labels, or tenant, server and bind; each a glob, or a "
         "list of them.",
     )
-    percent: Percent | None = Field(
+    percent: Percent | None = key(
         default=None, description="Share of all targets, or of those that select names, in percent."
     )
-    count: Positive | None = Field(default=None, description="Number of targets.")
-    pause: Flag = Field(default=False, description="Stop after the wave until `rollout resume`.")
-    soak: Duration = Field(
+    count: Positive | None = key(default=None, description="Number of targets.")
+    pause: Flag = key(default=False, description="Stop after the wave until `rollout resume`.")
+    soak: Duration = key(
         default=0.0, description="How long to wait after the wave; its checks then run again."
     )
-    concurrency: Positive | None = Field(
-        default=None, description="Targets at a time in this wave."
-    )
-    max_failures: Failures | None = Field(default=None, description="Failure budget of this wave.")
-    checks: Checks | None = Field(
+    concurrency: Positive | None = key(default=None, description="Targets at a time in this wave.")
+    max_failures: Failures | None = key(default=None, description="Failure budget of this wave.")
+    checks: Checks | None = key(
         default=None,
         description="Checks that must pass after the wave: verify, drift, or a command.",
     )
-    check_timeout: Duration | None = Field(
+    check_timeout: Duration | None = key(
         default=None, description="Time limit of each command among this wave's checks; 0: none."
     )
 
@@ -263,19 +230,19 @@ class WaveSection(Section):
 class RolloutSection(Section):
     """How a rollout goes through the fleet."""
 
-    concurrency: Positive = Field(default=8, description="Targets at a time.")
-    max_failures: Failures = Field(
+    concurrency: Positive = key(default=8, description="Targets at a time.")
+    max_failures: Failures = key(
         default="0",
         description="Failures that stop a wave when exceeded: a count, or a share of it (2%).",
     )
-    verify: Flag = Field(
+    verify: Flag = key(
         default=True, description="Compare the schemas of each cohort before and after."
     )
-    checks: Checks = Field(default=(), description="Checks of waves that name none.")
-    check_timeout: Duration = Field(
+    checks: Checks = key(default=(), description="Checks of waves that name none.")
+    check_timeout: Duration = key(
         default=600.0, description="Time limit of each command among the checks; 0: none."
     )
-    waves: Annotated[tuple[WaveSection, ...], BeforeValidator(listed)] = Field(
+    waves: Annotated[tuple[WaveSection, ...], Before(listed)] = key(
         default=(), description="Ordered parts; the first is the canary."
     )
 
@@ -283,8 +250,8 @@ class RolloutSection(Section):
 class DriftSection(Section):
     """What a comparison of live schemas leaves out."""
 
-    ignore: Texts = Field(default=(), description="Globs of objects: *.spatial_ref_sys.")
-    column_order: Flag = Field(
+    ignore: Texts = key(default=(), description="Globs of objects: *.spatial_ref_sys.")
+    column_order: Flag = key(
         default=True, description="Whether the order of a table's columns counts."
     )
 
@@ -292,11 +259,11 @@ class DriftSection(Section):
 class LintSection(Section):
     """What lint tells of revisions, and what counts as a failure."""
 
-    fail_on: FailOnName = Field(
+    fail_on: FailOnName = key(
         default="error", description="Findings from this severity on are failures."
     )
-    rules: dict[str, SeverityName] = Field(
-        default_factory=dict, description="Severity of single rules: off, notice, warning, error."
+    rules: dict[str, SeverityName] = key(
+        factory=dict, description="Severity of single rules: off, notice, warning, error."
     )
 
 
@@ -304,27 +271,23 @@ class FileSection(Section):
     """The whole file."""
 
     loud = frozenset(("ledger",))
-    migrations: Path = Field(
+    migrations: Path = key(
         default="migrations", description="Folder of env.py and the revision files."
     )
-    ledger: Url = Field(
+    ledger: Url = key(
         default="sqlite:///.orchestrator/ledger.db",
         description="Where runs are recorded: a SQLAlchemy URL.",
     )
-    scratch: ScratchSection = Field(
-        default_factory=ScratchSection, description="Where throwaway databases may be made."
+    scratch: ScratchSection = key(
+        factory=ScratchSection, description="Where throwaway databases may be made."
     )
-    apps: AppsSection = Field(
-        default_factory=AppsSection, description="Which packages or modules hold the apps."
+    apps: AppsSection = key(
+        factory=AppsSection, description="Which packages or modules hold the apps."
     )
-    default_bind: Text | None = Field(default=None, description="Bind of models that name none.")
-    binds: dict[Name, BindSection] = Field(
-        default_factory=dict, description="The logical databases, in the order they are applied."
+    default_bind: Text | None = key(default=None, description="Bind of models that name none.")
+    binds: dict[Name, BindSection] = key(
+        factory=dict, description="The logical databases, in the order they are applied."
     )
-    rollout: RolloutSection = Field(
-        default_factory=RolloutSection, description="Waves and failure budget."
-    )
-    drift: DriftSection = Field(default_factory=DriftSection, description="What drift leaves out.")
-    lint: LintSection = Field(
-        default_factory=LintSection, description="Severities of lint's rules."
-    )
+    rollout: RolloutSection = key(factory=RolloutSection, description="Waves and failure budget.")
+    drift: DriftSection = key(factory=DriftSection, description="What drift leaves out.")
+    lint: LintSection = key(factory=LintSection, description="Severities of lint's rules.")
