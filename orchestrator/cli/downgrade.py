@@ -6,7 +6,6 @@ import click
 
 from orchestrator.cli.apply import planner, refuse_verify, run, show, told, verify
 from orchestrator.cli.asking import agreed, yes
-from orchestrator.cli.bundle import sql
 from orchestrator.cli.changing import Asked, changes
 from orchestrator.cli.options import must_select
 from orchestrator.cli.output import plural
@@ -38,6 +37,9 @@ def command(project: Project, asked: Asked, to: tuple[str, ...], yes: bool, veri
     must_select(asked.selection, "downgrade")
     refuse_verify(verify=verify, sql=asked.sql)
     if asked.sql:
+        # Few runs write SQL, and what a bundle tells takes long to import.
+        from orchestrator.cli.bundle import sql
+
         return sql(project, asked, "downgrade", to)
     request = Request(
         asked.selection,

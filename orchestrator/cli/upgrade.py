@@ -7,7 +7,6 @@ from pathlib import Path
 import click
 
 from orchestrator.cli.apply import planner, refuse_verify, run, show, told, upgrade_to, verify
-from orchestrator.cli.bundle import sql
 from orchestrator.cli.changing import Asked, changes
 from orchestrator.cli.options import must_select
 from orchestrator.cli.resume import plan_file, resumed, strict
@@ -49,6 +48,9 @@ def command(
     refuse_verify(verify=verify, sql=asked.sql)
     written = to or ("head",)
     if asked.sql:
+        # Few runs write SQL, and what a bundle tells takes long to import.
+        from orchestrator.cli.bundle import sql
+
         return sql(project, asked, "upgrade", written)
     request = Request(
         asked.selection,

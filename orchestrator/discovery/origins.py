@@ -154,8 +154,10 @@ class Origins:
                     yield value, (module.__name__, Where(file, line))
 
     def _is_ours(self, module: str) -> bool:
-        file = file_of(module)
-        return self.app_of(module) is not None or (file is not None and self._project.owns(file))
+        file = getattr(sys.modules.get(module), "__file__", None)
+        return self.app_of(module) is not None or (
+            isinstance(file, str) and self._project.owns(file)
+        )
 
     def _is_library(self, table: Table) -> bool:
         """Whether the MetaData of a table that a library defines is the library's too, and not one

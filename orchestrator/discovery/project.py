@@ -58,8 +58,8 @@ def _real(file: str) -> str:
     """A file's path without symbolic links: like os.path.realpath, but each folder once."""
     if os.path.islink(file):  # noqa: PTH114
         return os.path.realpath(file)
-    folder, name = os.path.split(file)
-    return os.path.join(_real_folder(folder), name)  # noqa: PTH118
+    folder, top, name = file.rpartition(os.sep)
+    return os.path.join(_real_folder(folder or top), name)  # noqa: PTH118
 
 
 _real_folder = functools.cache(os.path.realpath)
@@ -76,9 +76,10 @@ class Project:
         text, root = str(file), str(self.root)
         if not text or text.startswith("<"):
             return False
-        for one, folder in ((text, root), (_real(text), _real_folder(root))):
-            if _within(one, folder) and not _within(_real(one), _OURS):
-                return _INSTALLED.isdisjoint(Path(one.removeprefix(folder)).parts)
+        real, folder = _real(text), _real_folder(root)
+        for one, within in ((text, root), (real, folder)):
+            if _within(one, within) and not _within(real, _OURS):
+                return _INSTALLED.isdisjoint(Path(one.removeprefix(within)).parts)
         return False
 
     def enter(self) -> None:

@@ -18,7 +18,6 @@ from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from orchestrator.execution.live_run import run_in_worker, start_worker
 from orchestrator.execution.live_types import LiveStep, Started
 from orchestrator.execution.types import Failure, Outcome
 
@@ -35,6 +34,7 @@ class _Worker:
 
     executor: ProcessPoolExecutor
     line: Connection
+    task: Callable[[LiveStep], Outcome]
     broken: bool = field(default=False, init=False)
 
     def close(self) -> None:
@@ -114,11 +114,15 @@ class LiveWorkers:
                 worker.close()
 
     def _started(self) -> _Worker:
+        # Few runs have live steps, and start-up is short of time.
+        from orchestrator.execution.live_run import run_in_worker, start_worker
+
         # A forked child would inherit the threads' locks and connections.
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         arguments = (*self._arguments, theirs)
-        return _Worker(ProcessPoolExecutor(1, context, start_worker, arguments), ours)
+        executor = ProcessPoolExecutor(1, context, start_worker, arguments)
+        return _Worker(executor, ours, run_in_worker)
 
     def _run(
         self,
@@ -129,7 +133,7 @@ class LiveWorkers:
     ) -> Outcome | None:
         """What became of a step; None when the worker died."""
         try:
-            running = worker.executor.submit(run_in_worker, step)
+            running = worker.executor.submit(worker.task, step)
             self._listen(worker, running, hear, stopping)
             return running.result()
         except BrokenProcessPool:

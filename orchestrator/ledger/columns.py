@@ -11,7 +11,6 @@ import zlib
 from typing import Any
 
 from sqlalchemy import Dialect, Text
-from sqlalchemy.dialects import mysql
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 TEXT_LENGTH = 8_000
@@ -51,8 +50,12 @@ class Packed(TypeDecorator[str]):
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         """MySQL's TEXT ends at 65,535 bytes."""
-        long = mysql.LONGTEXT() if dialect.name in ("mysql", "mariadb") else Text()
-        return dialect.type_descriptor(long)
+        if dialect.name not in ("mysql", "mariadb"):
+            return dialect.type_descriptor(Text())
+        # Few ledgers are kept there, and start-up is short of time.
+        from sqlalchemy.dialects.mysql import LONGTEXT
+
+        return dialect.type_descriptor(LONGTEXT())
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
         return None if value is None else pack(value)
