@@ -102,7 +102,14 @@ class Site:
     @property
     def _environment(self) -> Mapping[str, str]:
         url = self.far.render_as_string(hide_password=False)
-        return {"BENCH_URL": url, "PYTHONPATH": str(self.source)}
+        return {
+            "BENCH_URL": url,
+            "PYTHONPATH": str(self.source),
+            # Modules that are installed are compiled, as pip leaves them; so are a checkout's after
+            # their first run, whatever the caller's environment says.
+            "PYTHONDONTWRITEBYTECODE": "",
+            "PYTHONPYCACHEPREFIX": str(self.root / "compiled"),
+        }
 
     @cached_property
     def scripts(self) -> tuple[Path, ...]:
