@@ -49,6 +49,7 @@ def redact(text: str) -> str:
     """The text with every password blotted out: known ones, and what stands in a URL."""
     for secret in sorted(_secrets, key=len, reverse=True):
         text = text.replace(secret, "***")
-    text = _SPACED_PASSWORD.sub(r"\g<head>:***@", text)
-    text = _URL_PASSWORD.sub(r"\g<head>:***@", text)
-    return _QUERY_PASSWORD.sub(r"\g<head>***", text)
+    if "://" in text:
+        text = _SPACED_PASSWORD.sub(r"\g<head>:***@", text)
+        text = _URL_PASSWORD.sub(r"\g<head>:***@", text)
+    return _QUERY_PASSWORD.sub(r"\g<head>***", text) if "=" in text else text

@@ -54,30 +54,47 @@ class Patience:
         """
         while True:
             before = progress()
-
-            def passes(error: BaseException, before: object = before) -> bool:
-                return (
-                    isinstance(error, ReplayFailed)
-                    and error.passing is not None
-                    and progress() == before
-                    and not self.stopping()
-                )
-
-            retrying = Retrying(
-                stop=stop_after_attempt(self.bind.attempts),
-                wait=wait_exponential(multiplier=_FIRST, max=_LONGEST) + wait_random(0, _JITTER),
-                retry=retry_if_exception(passes),
-                before_sleep=self._tell,
-                sleep=self.sleep,
-                reraise=True,
-            )
             try:
-                done: T = retrying(self._locked_out, work)
-                return done
+                return self._tried(work, progress, before)
             except ReplayFailed as error:
                 if error.passing is None or progress() == before or self.stopping():
                     raise
                 self.attempts += 1
+
+    def _tried(self, work: Callable[[], T], progress: Callable[[], object], before: object) -> T:
+        """Do the work; as often as the bind allows, as long as it gets no further."""
+
+        def passes(error: BaseException) -> bool:
+            return (
+                isinstance(error, ReplayFailed)
+                and error.passing is not None
+                and progress() == before
+                and not self.stopping()
+            )
+
+        try:
+            return self._locked_out(work)
+        except ReplayFailed as error:
+            # Most targets need no more: what repeats is made where something is to be repeated.
+            if not passes(error):
+                raise
+            failures = [error]
+
+        def again() -> T:
+            if failures:
+                raise failures.pop()
+            return self._locked_out(work)
+
+        retrying = Retrying(
+            stop=stop_after_attempt(self.bind.attempts),
+            wait=wait_exponential(multiplier=_FIRST, max=_LONGEST) + wait_random(0, _JITTER),
+            retry=retry_if_exception(passes),
+            before_sleep=self._tell,
+            sleep=self.sleep,
+            reraise=True,
+        )
+        done: T = retrying(again)
+        return done
 
     def _tell(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None

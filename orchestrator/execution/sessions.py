@@ -36,6 +36,14 @@ class _Gone:
     until: float
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Home:
+    """What a session is connected to; a store has one of a kind, so that they are told apart
+    without a look into their URLs."""
+
+    url: URL
+
+
 class SessionStore:
     """Idle sessions by URL, and those that are lent.
 
@@ -48,7 +56,9 @@ class SessionStore:
         self._label = label
         self._clock = clock
         self._guard = threading.Lock()
-        self._idle: dict[URL, list[Session]] = defaultdict(list)
+        self._homes: dict[str, _Home] = {}
+        self._known_homes: dict[int, tuple[URL, _Home]] = {}
+        self._idle: dict[_Home, list[Session]] = defaultdict(list)
         self._lent: set[Session] = set()
         self._reached: set[str] = set()
         self._gone: dict[str, _Gone] = {}
@@ -60,17 +70,32 @@ class SessionStore:
     def lend(self, target: Target) -> Iterator[Session]:
         """A session for a target, for as long as the block lasts. Raises DatabaseError when the
         server cannot be reached, and ReplayFailed when it was reached before: it may come back."""
-        url = _kept_url(target)
-        session = self._take(url)
+        home = self._home(target)
+        session = self._take(home)
         if session is None:
-            session = self._open(url, target)
+            session = self._open(home.url, target)
         session.limit = target.bind.statement_timeout
         if isinstance(session, MySQLSession):
             self._watchdog.watch(session.running)
         try:
             yield session
         finally:
-            self._give_back(url, session)
+            self._give_back(home, session)
+
+    def _home(self, target: Target) -> _Home:
+        """Where sessions that serve this target are connected. To write a URL down, as comparing
+        two of them does, takes longer than all else here: once for a server's schemas."""
+        given = target.server.migration_url
+        shared = target.database is None
+        known = self._known_homes.get(id(given)) if shared else None
+        if known is not None:
+            return known[1]
+        url = _kept_url(target)
+        home = self._homes.setdefault(url.render_as_string(hide_password=False), _Home(url))
+        if shared and given is not None:
+            # With the URL itself, so that no other one comes to have its id.
+            self._known_homes[id(given)] = (given, home)
+        return home
 
     def _open(self, url: URL, target: Target) -> Session:
         server = server_identity(url)
@@ -142,16 +167,16 @@ class SessionStore:
         with self._guard:
             return list(self._lent)
 
-    def _take(self, url: URL) -> Session | None:
+    def _take(self, home: _Home) -> Session | None:
         stale: list[Session] = []
         with self._guard:
-            idle = self._idle[url]
+            idle = self._idle[home]
             session = idle.pop() if idle else None
             if session is not None:
                 self._lent.add(session)
             else:
                 # A PostgreSQL fleet with a database a tenant would keep one for each, for ever.
-                for other in [key for key in self._idle if _same_server(key, url)]:
+                for other in [key for key in self._idle if _same_server(key.url, home.url)]:
                     stale += self._idle.pop(other)
         for one in stale:
             one.close()
@@ -160,9 +185,9 @@ class SessionStore:
     def make_room(self, target: Target) -> None:
         """A worker process is about to connect to a target's server: close an idle session there,
         where it might be one more than max_connections."""
-        url, stale = _kept_url(target), None
+        home, stale = self._home(target), None
         with self._guard:
-            there = [one for one in self._idle if one == url or _same_server(one, url)]
+            there = [one for one in self._idle if one is home or _same_server(one.url, home.url)]
             idle = [one for one in there if self._idle[one]]
             # Those lent to other servers count too: at worst one is closed too early.
             standing = len(self._lent) + sum(len(self._idle[one]) for one in idle)
@@ -171,11 +196,11 @@ class SessionStore:
         if stale is not None:
             stale.close()
 
-    def _give_back(self, url: URL, session: Session) -> None:
+    def _give_back(self, home: _Home, session: Session) -> None:
         with self._guard:
             self._lent.discard(session)
             if not session.lost:
-                self._idle[url].append(session)
+                self._idle[home].append(session)
                 return
         session.close()
 

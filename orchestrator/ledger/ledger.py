@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime, timedelta
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import Update, func, insert, or_, select, text, update
@@ -95,7 +96,8 @@ class Ledger:
         connection.execute(_news(run, batch))
         for table, rows in ((tables.binds, batch.counts), (tables.outcomes, batch.outcomes)):
             names = [column.name for column in table.columns if column.name != "run"]
-            values = [{"run": run} | {name: getattr(row, name) for name in names} for row in rows]
+            read = attrgetter(*names)
+            values = [{"run": run, **dict(zip(names, read(row), strict=True))} for row in rows]
             # A target's outcome takes the place of the row that said it was planned, and a batch
             # may come twice (once from a spool).
             tables.put_rows(connection, table, values)

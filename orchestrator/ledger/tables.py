@@ -6,6 +6,7 @@ Enters: a connection inside a transaction.  Leaves: tables of this program's sch
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
@@ -251,6 +252,7 @@ CHANGES: Mapping[int, Callable[[Connection], None]] = {2: _with_rollouts, 3: _wi
 come twice, where a process ended between the change and its number."""
 
 
+@lru_cache
 def put(table: Table, dialect: str) -> Insert:
     """A statement that writes rows over those of the same key.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Literal
 
 from orchestrator.revisions.recording.transactions import Control
@@ -43,8 +44,14 @@ class Piece:
         return replace(self, statements=self.statements[-left:]) if left > 0 else None
 
 
-def pieces_of(segments: Sequence[Segment]) -> list[Piece]:
+def pieces_of(segments: Sequence[Segment]) -> Sequence[Piece]:
     """The pieces of a step, in order."""
+    return _pieces_of(tuple(segments))
+
+
+@lru_cache(maxsize=256)
+def _pieces_of(segments: tuple[Segment, ...]) -> Sequence[Piece]:
+    """Every target of a fleet asks for those of the same few steps."""
     found: list[Piece] = []
     before = 0
     for segment in segments:

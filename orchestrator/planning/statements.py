@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from orchestrator.config import Flavour
 from orchestrator.fleet.types import Target
 from orchestrator.revisions.types import Segment, VersionChange
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Place:
     """Where statements are meant to run.
 
@@ -39,12 +40,12 @@ class Place:
         mark = '"' if self.flavour.family == "postgresql" else "`"
         return mark + name.replace(mark, mark * 2) + mark
 
-    @property
+    @cached_property
     def versions(self) -> str:
         """The version table's quoted name, with the schema that holds it."""
         return self._inside(self.version_table)
 
-    @property
+    @cached_property
     def journal(self) -> str:
         """The journal's quoted name, with the schema that holds it."""
         return self._inside(self.journal_table)

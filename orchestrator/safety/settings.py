@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import lru_cache
 
 from orchestrator.config import Bind, Flavour
 from orchestrator.fleet.engines import BETWEEN, QUESTIONS, SILENCE
@@ -27,24 +28,28 @@ def session_settings(
     is gone.
     """
     if flavour.family == "postgresql":
-        return [_postgresql(bind, flavour, owner, limits=limits)]
+        times = (bind.lock_timeout, bind.statement_timeout) if limits else None
+        return [_postgresql(times, flavour, owner)]
     if not limits:
         return []
     values = ", ".join(f"{name} = {value}" for name, value in _mysql(bind, flavour))
     return [f"SET SESSION {values}"]
 
 
-def _postgresql(bind: Bind, flavour: Flavour, owner: Owner, *, limits: bool) -> str:
+@lru_cache(maxsize=64)
+def _postgresql(times: tuple[float, float] | None, flavour: Flavour, owner: Owner) -> str:
+    """times: lock_timeout and statement_timeout, None where they stay as they are. The same for
+    every target of a bind."""
     values = {
         "tcp_keepalives_idle": str(SILENCE),
         "tcp_keepalives_interval": str(BETWEEN),
         "tcp_keepalives_count": str(QUESTIONS),
         "application_name": owner.label,
     }
-    if limits:
-        values["lock_timeout"] = _milliseconds(bind.lock_timeout)
-    if limits and bind.statement_timeout:
-        values["statement_timeout"] = _milliseconds(bind.statement_timeout)
+    if times is not None:
+        values["lock_timeout"] = _milliseconds(times[0])
+    if times is not None and times[1]:
+        values["statement_timeout"] = _milliseconds(times[1])
     sets = [f"set_config({_text(name)}, {_text(value)}, false)" for name, value in values.items()]
     if flavour.version >= (14,):
         # PostgreSQL 18 manual, 19.3.2: only on systems whose kernel tells of a closed connection.
