@@ -3,7 +3,7 @@
 Enters and leaves: nothing; it sets this process's collector and what Python imports.
 
 Half of a short command's processor time would go to Python's cycle collector: it walks the classes
-and functions of SQLAlchemy and Alembic again and again while they are imported, and once
+and functions of SQLAlchemy, Alembic and pydantic again and again while they are imported, and once
 more when the process ends, and finds nothing to free.
 """
 

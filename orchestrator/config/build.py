@@ -222,7 +222,7 @@ class _Builder:
             TenantEntry(
                 name=entry.tenant,
                 server=entry.server,
-                labels=dict(entry.rest),
+                labels=dict(entry.__pydantic_extra__ or {}),
                 where=self._document.where(*keys, index),
             )
             for index, entry in enumerate(section.entries or ())

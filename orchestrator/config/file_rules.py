@@ -202,7 +202,7 @@ def _takes_all(wave: Table) -> bool:
     taken for one that narrows it."""
     select = wave.get("select")
     selects = bool(select.lines) if isinstance(select, Table) else wave.given("select")
-    narrow = {"percent", "count", *wave.lines.keys() - set(WaveSection.names())}
+    narrow = {"percent", "count", *wave.lines.keys() - WaveSection.model_fields.keys()}
     return not selects and not any(wave.given(key) for key in narrow)
 
 

@@ -1,4 +1,4 @@
-"""What a single key of databases.yaml may hold: its kinds of value, as annotated types.
+"""What a single key of databases.yaml may hold: its kinds of value, as pydantic types.
 
 Enters: nothing.  Leaves: one annotated type for each kind of value, which reads the value
 (`values.py`), holds its range, and tells the JSON Schema for editors what it looks like.  Which
@@ -9,30 +9,31 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
+from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
+
 from orchestrator.config import values
 from orchestrator.config.flavour import Flavour
 from orchestrator.config.mistake import Mistake
-from orchestrator.config.section import After, Before, Json
 
 VARIABLE = r"\$\{"
 """A value with a variable in it fits every key; JSON Schema finds it anywhere in the text."""
 
 
-def _json(*kinds: dict[str, Any]) -> Json:
-    return Json({"anyOf": [*kinds, {"type": "string", "pattern": VARIABLE}]})
+def _json(*kinds: dict[str, Any]) -> WithJsonSchema:
+    return WithJsonSchema({"anyOf": [*kinds, {"type": "string", "pattern": VARIABLE}]})
 
 
-def _range(lowest: int, highest: int | None = None) -> After:
+def _range(lowest: int, highest: int | None = None) -> AfterValidator:
     def check(number: int) -> int:
         if number < lowest or (highest is not None and number > highest):
             limits = f"from {lowest}" + (f" to {highest}" if highest is not None else "")
             raise Mistake(f"{number} is out of range", f"Write a number {limits}.")
         return number
 
-    return After(check)
+    return AfterValidator(check)
 
 
-def _one_of(*choices: str) -> Before:
+def _one_of(*choices: str) -> BeforeValidator:
     def check(value: object) -> str:
         found = values.filled_text(value)
         if found not in choices:
@@ -41,7 +42,7 @@ def _one_of(*choices: str) -> Before:
             )
         return found
 
-    return Before(check)
+    return BeforeValidator(check)
 
 
 def listed(value: object) -> object:
@@ -69,26 +70,30 @@ PLAIN: dict[str, Any] = {"type": ["string", "number", "boolean"]}
 _NUMBER_OF_SECONDS = {"type": "number", "minimum": 0}
 _WRITTEN_DURATION = {"type": "string", "pattern": r"^\s*\d+(\.\d+)?\s*(ms|s|m|h)?\s*$"}
 
-Text = Annotated[str, Before(values.filled_text), Json(PLAIN)]
-Label = Annotated[str, Before(values.text), Json(PLAIN)]
-Url = Annotated[str, Before(values.url), Json({"type": "string"})]
-Path = Annotated[str, Before(values.filled_text), Json({"type": "string"})]
-Name = Annotated[str, Before(values.word)]
-Module = Annotated[str, Before(values.dotted_name), Json({"type": "string"})]
-Object = Annotated[str, Before(values.object_name), Json({"type": "string"})]
-Flag = Annotated[bool, Before(values.flag), _json({"type": "boolean"})]
-Positive = Annotated[int, Before(values.count), _range(1), _json({"type": "integer", "minimum": 1})]
+Text = Annotated[str, BeforeValidator(values.filled_text), WithJsonSchema(PLAIN)]
+Label = Annotated[str, BeforeValidator(values.text), WithJsonSchema(PLAIN)]
+Url = Annotated[str, BeforeValidator(values.url), WithJsonSchema({"type": "string"})]
+Path = Annotated[str, BeforeValidator(values.filled_text), WithJsonSchema({"type": "string"})]
+Name = Annotated[str, BeforeValidator(values.word)]
+Module = Annotated[str, BeforeValidator(values.dotted_name), WithJsonSchema({"type": "string"})]
+Object = Annotated[str, BeforeValidator(values.object_name), WithJsonSchema({"type": "string"})]
+Flag = Annotated[bool, BeforeValidator(values.flag), _json({"type": "boolean"})]
+Positive = Annotated[
+    int, BeforeValidator(values.count), _range(1), _json({"type": "integer", "minimum": 1})
+]
 # 12: the length of the ids that Alembic makes. 255: an index column that every flavour takes.
 VersionLength = Annotated[
     int,
-    Before(values.count),
+    BeforeValidator(values.count),
     _range(12, 255),
     _json({"type": "integer", "minimum": 12, "maximum": 255}),
 ]
-Duration = Annotated[float, Before(values.duration), _json(_NUMBER_OF_SECONDS, _WRITTEN_DURATION)]
+Duration = Annotated[
+    float, BeforeValidator(values.duration), _json(_NUMBER_OF_SECONDS, _WRITTEN_DURATION)
+]
 Percent = Annotated[
     float,
-    Before(values.percent),
+    BeforeValidator(values.percent),
     _json(
         {"type": "number", "exclusiveMinimum": 0, "maximum": 100},
         {"type": "string", "pattern": r"^\s*\d+(\.\d+)?\s*%?\s*$"},
@@ -96,7 +101,7 @@ Percent = Annotated[
 ]
 Failures = Annotated[
     str,
-    Before(values.failures),
+    BeforeValidator(values.failures),
     _json(
         {"type": "integer", "minimum": 0},
         {"type": "string", "pattern": r"^\s*\d+(\.\d+)?\s*%?\s*$"},
@@ -104,7 +109,7 @@ Failures = Annotated[
 ]
 FlavourName = Annotated[
     Flavour,
-    Before(values.flavour),
+    BeforeValidator(values.flavour),
     _json(
         {"type": "string", "pattern": r"^(postgresql|mysql|mariadb)(-\d+(\.\d+){0,2})?$"},
     ),
@@ -124,16 +129,16 @@ FailOnName = Annotated[
 ]
 SeverityName = Annotated[
     Literal["off", "notice", "warning", "error"],
-    Before(values.severity),
+    BeforeValidator(values.severity),
     # false: what a bare off is to YAML
     _json({"enum": ["off", "notice", "warning", "error", False]}),
 ]
-Texts = Annotated[tuple[Text, ...], Before(listed)]
-Modules = Annotated[tuple[Module, ...], Before(listed)]
+Texts = Annotated[tuple[Text, ...], BeforeValidator(listed)]
+Modules = Annotated[tuple[Module, ...], BeforeValidator(listed)]
 Paths = Annotated[
     tuple[Path, ...],
-    Before(_one_or_list),
-    Json(
+    BeforeValidator(_one_or_list),
+    WithJsonSchema(
         {
             "anyOf": [
                 {"type": "string"},
@@ -145,13 +150,15 @@ Paths = Annotated[
 Labels = dict[str, Label]
 Globs = Annotated[
     tuple[Text, ...],
-    Before(_one_or_list),
-    After(_filled_list),
-    Json({"anyOf": [PLAIN, {"type": "array", "items": PLAIN, "minItems": 1}]}),
+    BeforeValidator(_one_or_list),
+    AfterValidator(_filled_list),
+    WithJsonSchema({"anyOf": [PLAIN, {"type": "array", "items": PLAIN, "minItems": 1}]}),
 ]
 CheckCommand = Annotated[
     tuple[str, ...],
-    Before(values.command),
-    Json({"anyOf": [{"type": "string"}, {"type": "array", "items": PLAIN, "minItems": 1}]}),
+    BeforeValidator(values.command),
+    WithJsonSchema(
+        {"anyOf": [{"type": "string"}, {"type": "array", "items": PLAIN, "minItems": 1}]}
+    ),
 ]
-Checks = Annotated[tuple[CheckCommand, ...], Before(listed)]
+Checks = Annotated[tuple[CheckCommand, ...], BeforeValidator(listed)]

@@ -14,7 +14,10 @@ NOT_SHOWN = "<not shown>"
 
 
 class Mistake(ValueError):
-    """What is wrong with a value, and what to do next. Never holds a URL or a part of one."""
+    """What is wrong with a value, and what to do next. Never holds a URL or a part of one.
+
+    A ValueError, so that pydantic collects it instead of stopping at the first.
+    """
 
     def __init__(self, what: str, todo: str = "") -> None:
         super().__init__(what)

@@ -7,15 +7,20 @@ one mistake hides no other.
 
 from __future__ import annotations
 
-from typing import Any, TypeVar, get_args
+from types import UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from orchestrator.config.document import Document, Keys
 from orchestrator.config.mistake import Mistake, meant, shown
-from orchestrator.config.model import FileSection
-from orchestrator.config.section import Fault, Section, bare, read_section
+from orchestrator.config.model import FileSection, Section
 from orchestrator.config.values import NOTHING, kind_of
 
 _Top = TypeVar("_Top", bound=Section)
+
+_MAPPING_ERRORS = ("model_type", "model_attributes_type", "dict_type")
 
 
 def validate(document: Document) -> FileSection:
@@ -26,17 +31,18 @@ def validate(document: Document) -> FileSection:
 def validate_as(top: type[_Top], document: Document) -> _Top:
     """Validate a document as this section; problems are added to it."""
     while True:
-        faults: list[Fault] = []
-        section = read_section(top, document.top, (), faults)
-        if section is not None:
-            return section
+        try:
+            return top.model_validate(document.top)
+        except ValidationError as error:
+            details = error.errors(include_url=False)
         faulty: set[Keys] = set()
-        for one in faults:
-            keys, missing = one.keys, one.kind == "missing"
+        for one in details:
+            keys = tuple(one["loc"])
+            missing = one["type"] == "missing"
             faulty.add(document.existing(keys[:-1] if missing else keys))
             if missing and document.table(*keys[:-1]).given(str(keys[-1])):
                 continue  # its variable is unset, or its value was refused: said already
-            mistake = _mistake(one, top)
+            mistake = _mistake(one, keys, top)
             document.problems.append(document.problem(keys, mistake.what, mistake.todo))
         if () in faulty:
             return top()
@@ -51,25 +57,30 @@ def _order(keys: Keys) -> tuple[tuple[bool, int, str], ...]:
     )
 
 
-def _mistake(fault: Fault, top: type[Section]) -> Mistake:
-    """A fault in the user's words."""
-    if fault.mistake is not None:
-        return fault.mistake
-    name = str(fault.keys[-1]) if fault.keys else ""
-    if fault.kind == "unknown":
-        return Mistake(f"unknown key {shown(name)}", meant(name, _known(fault.keys, top)))
-    if fault.kind == "missing":
-        return Mistake(f"the key {name!r} is missing", "Add it.")
-    found = kind_of(fault.value)
-    what = "is empty" if found == NOTHING else f"must be a mapping, not {found}"
-    return Mistake(what, _advice(fault.keys, top))
+def _mistake(error: ErrorDetails, keys: Keys, top: type[Section]) -> Mistake:
+    """pydantic's error in the user's words."""
+    original = error.get("ctx", {}).get("error")
+    if isinstance(original, Mistake):
+        return original
+    kind = error["type"]
+    if kind == "extra_forbidden":
+        return Mistake(
+            f"unknown key {shown(str(keys[-1]))}", meant(str(keys[-1]), _known(keys, top))
+        )
+    if kind == "missing":
+        return Mistake(f"the key {str(keys[-1])!r} is missing", "Add it.")
+    if kind in _MAPPING_ERRORS:
+        found = kind_of(error["input"])
+        what = "is empty" if found == NOTHING else f"must be a mapping, not {found}"
+        return Mistake(what, _advice(keys, top))
+    return Mistake(error["msg"].lower())
 
 
 def _known(keys: Keys, top: type[Section]) -> list[str]:
     section = _section(keys[:-1], top)
     if section is None:
         return []
-    return section.names()
+    return [field.alias or name for name, field in section.model_fields.items()]
 
 
 def _advice(keys: Keys, top: type[Section]) -> str:
@@ -84,11 +95,20 @@ def _section(keys: Keys, top: type[Section]) -> type[Section] | None:
     kind: Any = top
     for key in keys:
         if isinstance(kind, type) and issubclass(kind, Section):
-            found = dict(zip(kind.names(), kind.keys().values(), strict=True))
-            if key not in found:
+            fields = {field.alias or name: field for name, field in kind.model_fields.items()}
+            if key not in fields:
                 return None
-            kind = bare(found[str(key)].annotation)
+            kind = _bare(fields[str(key)].annotation)
         else:
             inner = [one for one in get_args(kind) if one is not Ellipsis]
-            kind = bare(inner[-1]) if inner else None
+            kind = _bare(inner[-1]) if inner else None
     return kind if isinstance(kind, type) and issubclass(kind, Section) else None
+
+
+def _bare(annotation: Any) -> Any:
+    """An annotation without `Annotated` and `| None`."""
+    if hasattr(annotation, "__metadata__"):
+        return _bare(annotation.__origin__)
+    if get_origin(annotation) in (Union, UnionType):
+        return _bare(next(one for one in get_args(annotation) if one is not type(None)))
+    return annotation

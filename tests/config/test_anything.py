@@ -22,7 +22,9 @@ URLS = [
     f"postgresql://app:a@{SECRET}@localhost/main",
 ]
 SECTIONS = (FileSection, BindSection, TenantsSection, WaveSection)
-KEYS = sorted({name for section in SECTIONS for name in section.names()})
+KEYS = sorted(
+    {field.alias or name for section in SECTIONS for name, field in section.model_fields.items()}
+)
 WORDS = ["main", "shop", "schema", "database", "t_{tenant}", "mysql-8.4", "60s", "", "${X}", "${U}"]
 
 words = st.sampled_from([*WORDS, *URLS])
@@ -35,14 +37,14 @@ trees = st.recursive(
 )
 binds = st.dictionaries(
     st.sampled_from(["main", "shop", "a b", URLS[0]]),
-    st.dictionaries(st.sampled_from(sorted(BindSection.names())), trees, max_size=8),
+    st.dictionaries(st.sampled_from(sorted(BindSection.model_fields)), trees, max_size=8),
     max_size=3,
 )
 files = st.one_of(
     trees,
     st.fixed_dictionaries(
         {"binds": binds},
-        optional={key: trees for key in FileSection.names() if key != "binds"},
+        optional={key: trees for key in FileSection.model_fields if key != "binds"},
     ),
 )
 

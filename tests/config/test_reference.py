@@ -13,7 +13,6 @@ from yaml import safe_load
 from orchestrator.config import model
 from orchestrator.config.load import load_config
 from orchestrator.config.schema import SCHEMA_FILE
-from orchestrator.config.section import Section
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "databases-yaml.md"
 TEXT = PAGE.read_text(encoding="utf-8")
@@ -24,7 +23,7 @@ ROWS = [
     for line in TEXT.splitlines()
     if line.startswith("| `")
 ]
-SECTIONS: dict[str, type[Section]] = {
+SECTIONS: dict[str, type[model.Section]] = {
     "Top of the file": model.FileSection,
     "apps": model.AppsSection,
     "scratch": model.ScratchSection,
@@ -37,12 +36,12 @@ SECTIONS: dict[str, type[Section]] = {
 }
 
 
-def _keys(section: type[Section]) -> dict[str, object]:
-    return {one.alias or name: one.default for name, one in section.keys().items()}
+def _keys(section: type[model.Section]) -> dict[str, object]:
+    return {field.alias or name: field.default for name, field in section.model_fields.items()}
 
 
 @pytest.mark.parametrize("section", SECTIONS.values(), ids=SECTIONS)
-def test_every_key_has_a_row(section: type[Section]) -> None:
+def test_every_key_has_a_row(section: type[model.Section]) -> None:
     assert set(_keys(section)) <= {row[0] for row in ROWS}
 
 
@@ -53,7 +52,7 @@ def test_no_row_is_of_a_key_that_is_gone() -> None:
 
 
 @pytest.mark.parametrize("section", [model.BindSection, model.RolloutSection, model.AppsSection])
-def test_plain_defaults_are_those_of_the_models(section: type[Section]) -> None:
+def test_plain_defaults_are_those_of_the_models(section: type[model.Section]) -> None:
     written = {row[0]: row[1] for row in reversed(ROWS)}
     for key, default in _keys(section).items():
         if isinstance(default, bool):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pydantic
 import pytest
 import yaml
 from jsonschema import Draft202012Validator
@@ -21,6 +22,10 @@ def _faults(text: str) -> list[str]:
     return [error.message for error in VALIDATOR.iter_errors(yaml.safe_load(text))]
 
 
+@pytest.mark.skipif(
+    tuple(int(part) for part in pydantic.VERSION.split(".")[:2]) < (2, 11),
+    reason="older pydantic writes the same models in another way; the file is made with a new one",
+)
 def test_the_file_is_current() -> None:
     assert SCHEMA_FILE.read_text(encoding="utf-8") == schema_text(), (
         "run: python -m orchestrator.config.schema"
@@ -48,7 +53,7 @@ def test_every_key_has_help() -> None:
         look(section, name)
         assert section["description"], name
     assert without == []
-    assert set(SHIPPED["properties"]) == set(FileSection.names())
+    assert set(SHIPPED["properties"]) == set(FileSection.model_fields)
 
 
 def test_it_takes_variables_everywhere() -> None:
