@@ -49,7 +49,11 @@ def line_of(
     end = states_along(cohort.state, [one.step.changes for one in cohort.steps])[-1]
     url = target.server.migration_url
     query = url.normalized_query if url is not None else {}
-    host = (url.host if url is not None else None) or next(iter(query.get("host", ())), "")
+    # PyMySQL takes a socket before a host.
+    socket = next(iter(query.get("unix_socket", ())), "")
+    host = (
+        socket or (url.host if url is not None else None) or next(iter(query.get("host", ())), "")
+    )
     database = target.database or (url.database if url is not None else None) or ""
     return Line(
         target.bind.name,

@@ -232,8 +232,10 @@ def _running(content: Content, found: Sequence[CohortScripts]) -> Iterator[str]:
         " or `PGPASSFILE`; `MYSQL_USER` and `~/.my.cnf` or `MYSQL_PWD`. Nothing asks for a"
         " password. Where servers need different ones, run the binds one after the other"
         " (`-b BIND`); or `-S` reads each connection by the server's name in targets.csv: a service"
-        " of pg_service.conf, a group `[client_SERVER]` of ~/.my.cnf. Connect to the servers"
-        " themselves, not through a pooler in transaction mode."
+        " of pg_service.conf, a group `[client_SERVER]` of ~/.my.cnf, or of the file that `-o`"
+        " names (for a server called default, the name of its bind). The database is always that"
+        " of targets.csv. Connect to the servers themselves, not through a pooler in transaction"
+        " mode."
     )
     yield ""
     yield (

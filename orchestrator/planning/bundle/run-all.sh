@@ -8,14 +8,16 @@ export LC_ALL
 
 usage() {
     cat <<'TEXT'
-usage: ./run-all.sh [-j N] [-f N] [-w SECONDS] [-b BIND] [-s SERVER] [-t TENANT] [-S] [-u] [-n]
+usage: ./run-all.sh [-j N] [-f N] [-w SECONDS] [-b BIND] [-s SERVER] [-t TENANT] [-S] [-o FILE] [-u] [-n]
 
   -j N        targets at a time (4)
   -f N        failures after which nothing new is started (0)
   -w SECONDS  how long to wait for a target that another session holds (60)
   -b, -s, -t  only this bind, server, tenant
   -S          read connections by the name of the server: the service SERVER of psql
-              (pg_service.conf), the group [client_SERVER] of the option file of mysql
+              (pg_service.conf), the group [client_SERVER] of the option file of mysql;
+              for the server "default", by the name of its bind
+  -o FILE     the option file of mysql, instead of ~/.my.cnf and its like
   -u          undo: the .down.sql scripts, on the targets that stand where the .up.sql ones end
               (of a bundle that goes down: the other way round)
   -n          only list what would be run
@@ -26,8 +28,8 @@ What became of each target is in results.csv; what the clients said, in the fold
 TEXT
 }
 
-jobs=4 budget=0 patience=60 bind='' server='' tenant='' services='' undo='' list=''
-while getopts j:f:w:b:s:t:Sunh option; do
+jobs=4 budget=0 patience=60 bind='' server='' tenant='' services='' undo='' list='' options=''
+while getopts j:f:w:b:s:t:So:unh option; do
     case $option in
     j) jobs=$OPTARG ;;
     f) budget=$OPTARG ;;
@@ -36,6 +38,7 @@ while getopts j:f:w:b:s:t:Sunh option; do
     s) server=$OPTARG ;;
     t) tenant=$OPTARG ;;
     S) services=yes ;;
+    o) options=$OPTARG ;;
     u) undo=yes ;;
     n) list=yes ;;
     h) usage; exit 0 ;;
@@ -49,6 +52,11 @@ for number in "$jobs" "$budget" "$patience"; do
 done
 [ "$jobs" -gt 0 ] || { echo "run-all.sh: -j needs at least 1" >&2; exit 2; }
 
+case $options in
+'' | /*) ;;
+*) options=$PWD/$options ;;
+esac
+[ -z "$options" ] || [ -r "$options" ] || { echo "run-all.sh: $options cannot be read" >&2; exit 2; }
 CDPATH='' cd -- "$(dirname -- "$0")" || exit 2
 [ -r targets.csv ] || { echo "run-all.sh: targets.csv is not here" >&2; exit 2; }
 results=results.csv others=results-undo.csv
@@ -139,11 +147,36 @@ mkdir -p logs || {
     echo "run-all.sh: this folder takes results.csv and logs: copy it to where you may write" >&2
     exit 2
 }
-if [ -n "${PGSERVICE:-}" ] && [ -z "$services" ] && [ "$(
-    awk -F "$separator" '$4 == "psql" { print $3 }' "$work/targets" | sort -u | wc -l
-)" -gt 1 ]; then
-    echo "run-all.sh: PGSERVICE is one server, and the targets are on several: use -S" >&2
-    exit 2
+# Each connection must lead to one server: nothing is sent anywhere by a name that means two.
+if [ -n "$services" ]; then
+    twice=$(awk -F "$separator" '
+        {
+            name = $3 == "default" ? $1 : $3
+            key = ($4 == "psql" ? "service " name : "option group client_" name)
+            place = $5 ":" $6
+            if (key in seen && seen[key] != place) { print key; exit }
+            seen[key] = place
+        }' "$work/targets")
+    if [ -n "$twice" ]; then
+        echo "run-all.sh: the $twice would be two servers: run one bind at a time (-b), each with" \
+            "its own PGSERVICEFILE or -o" >&2
+        exit 2
+    fi
+else
+    if [ -n "${PGSERVICE:-}" ] && [ "$(
+        awk -F "$separator" '$4 == "psql" { print $1, $3 == "default" ? "" : $3, $5, $6 }' \
+            "$work/targets" | cut -d ' ' -f 2- | sort -u | wc -l
+    )" -gt 1 ]; then
+        echo "run-all.sh: PGSERVICE is one server, and the targets are on several: use -S" >&2
+        exit 2
+    fi
+    unnamed=$(awk -F "$separator" '
+        $5 == "" && ($1 in seen) && seen[$1] != $3 { print $1; exit }
+        $5 == "" { seen[$1] = $3 }' "$work/targets")
+    if [ -n "$unnamed" ]; then
+        echo "run-all.sh: targets.csv has no hosts for the servers of $unnamed: use -S" >&2
+        exit 2
+    fi
 fi
 [ -e "$results" ] || echo 'bind,server,tenant,schema,database,result,at,started,seconds,message' >"$results"
 : >"$work/failed"
@@ -182,14 +215,17 @@ steps_of() {
 # psql or mysql with what says where to connect, before the arguments that are given. -w: psql asks
 # for no password, which several at a time could not.
 run_psql() {
+    # As an argument, because a service's own dbname goes before PGDATABASE.
+    [ -z "$database" ] ||
+        set -- -d "dbname='$(printf %s "$database" | sed "s/[\\\\']/\\\\&/g")'" "$@"
     if [ -n "$services" ]; then
-        PGSERVICE=$on_server PGDATABASE=$database psql -w -X -q -A -t -v ON_ERROR_STOP=1 "$@"
+        PGSERVICE=$service psql -w -X -q -A -t -v ON_ERROR_STOP=1 "$@"
     elif [ -n "${PGSERVICE:-}" ]; then
-        PGDATABASE=$database psql -w -X -q -A -t -v ON_ERROR_STOP=1 "$@"
+        psql -w -X -q -A -t -v ON_ERROR_STOP=1 "$@"
     else
         [ -z "$port" ] || set -- -p "$port" "$@"
         [ -z "$host" ] || set -- -h "$host" "$@"
-        PGDATABASE=$database psql -w -X -q -A -t -v ON_ERROR_STOP=1 "$@"
+        psql -w -X -q -A -t -v ON_ERROR_STOP=1 "$@"
     fi
 }
 
@@ -197,11 +233,17 @@ run_mysql() {
     set -- --default-character-set=utf8mb4 --comments --batch --skip-column-names "$@"
     [ -z "${MYSQL_USER:-}" ] || set -- "--user=$MYSQL_USER" "$@"
     if [ -n "$services" ]; then
-        set -- "--defaults-group-suffix=_$on_server" "$@"
+        set -- "--defaults-group-suffix=_$service" "$@"
     else
         [ -z "$port" ] || set -- "--port=$port" "$@"
-        [ -z "$host" ] || set -- "--host=$host" --protocol=TCP "$@"
+        case $host in
+        '') ;;
+        /*) set -- "--socket=$host" --protocol=SOCKET "$@" ;;
+        *) set -- "--host=$host" --protocol=TCP "$@" ;;
+        esac
     fi
+    # It must come first (MySQL manual, "Command-Line Options that Affect Option-File Handling").
+    [ -z "$options" ] || set -- "--defaults-file=$options" "$@"
     "$client" "$@"
 }
 
@@ -528,6 +570,8 @@ worker() {
         mariadb) command -v mariadb >/dev/null 2>&1 || client=mysql ;;
         esac
         log=logs/$line_-$(printf %s "${schema:-$database}" | tr -c 'A-Za-z0-9._-' _).log
+        service=$on_server
+        [ "$service" != default ] || service=$of_bind
         began=$(date +%s)
         started=$(date -u +%Y-%m-%dT%H:%M:%SZ)
         run_target </dev/null
