@@ -20,6 +20,7 @@ from orchestrator.execution.types import Failure
 from orchestrator.fleet.borrowed import BorrowedPostgreSQL, borrowed
 from orchestrator.fleet.engines import driver_message
 from orchestrator.fleet.sessions import RESET_LOCKED, PostgreSQLSession, SendError, standing_in
+from orchestrator.fleet.sqlstate import sqlstate
 from orchestrator.fleet.types import Target
 from orchestrator.safety.passing import limit_words, passing
 
@@ -65,7 +66,7 @@ class Between:
             if found != expected:
                 raise DatabaseError(moved_problem(self._target, found, expected)) from error
             # As for the steps that threads take: see replay.postgresql.
-            again = getattr(error.error, "pgcode", None) != CANCELLED
+            again = sqlstate(error.error) != CANCELLED
             if again and passing(error.error) is None:
                 statement = culprit_in(session, [*self._first(expected), *revision.statements])
         words = limit_words(error.error, self._target.bind.statement_timeout)

@@ -28,6 +28,7 @@ from orchestrator.execution.live_settling import LiveSettling
 from orchestrator.execution.live_statements import Manner, manner_of
 from orchestrator.execution.replay.types import Dirty, Footing, Waits
 from orchestrator.fleet.borrowed import BorrowedPostgreSQL
+from orchestrator.fleet.sqlstate import sqlstate
 from orchestrator.safety import journal
 from orchestrator.safety.alone import REFUSED_INSIDE, alone, refused_inside
 from orchestrator.safety.journal import Entry, HalfApplied, Kind
@@ -222,7 +223,7 @@ class StepJournal(Watcher):
             try:
                 return self._wrapped(text, manner, send)
             except self._error as error:
-                if getattr(error, "pgcode", None) not in REFUSED_INSIDE:
+                if sqlstate(error) not in REFUSED_INSIDE:
                     raise
                 by_itself = refused_inside(text)
         with self._quietly():

@@ -19,6 +19,7 @@ from orchestrator.fleet.engines import (
     missing_advice,
     target_url,
 )
+from orchestrator.fleet.sqlstate import sqlstate
 from orchestrator.fleet.state import read_states
 from orchestrator.fleet.types import Target
 from orchestrator.safety.passing import answered
@@ -122,5 +123,5 @@ def _made_meanwhile(error: DBAPIError) -> bool:
     original = error.orig
     if original is None:
         return False
-    code = getattr(original, "pgcode", None)
+    code = sqlstate(original)
     return code in _EXISTS or (code is None and original.args[:1] == (_EXISTS_ON_MYSQL,))

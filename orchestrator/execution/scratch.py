@@ -24,7 +24,7 @@ from orchestrator.errors import DatabaseError, Problem
 from orchestrator.execution.apply import apply
 from orchestrator.execution.baseline import load_baseline
 from orchestrator.execution.project import Project
-from orchestrator.fleet.engines import first_line, make_engine
+from orchestrator.fleet.engines import autocommitted, first_line, make_engine
 from orchestrator.fleet.names import SCRATCH_PREFIX
 from orchestrator.fleet.types import Target
 
@@ -191,8 +191,7 @@ def _database(admin: URL, bind: Bind) -> Iterator[str]:
     try:
         with ExitStack() as stack:
             try:
-                connection = stack.enter_context(engine.connect())
-                connection = connection.execution_options(isolation_level="AUTOCOMMIT")
+                connection = stack.enter_context(autocommitted(engine))
                 _sweep(connection, postgresql)
                 name = f"{PREFIX}{_clock(connection, postgresql):x}_{secrets.token_hex(4)}"
                 if not postgresql:
@@ -257,7 +256,7 @@ def _prepare(target: Target, url: URL) -> None:
         return
     engine = make_engine(url, (target.schema,) if target.schema else ())
     try:
-        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        with autocommitted(engine) as connection:
             if target.schema is not None:
                 quoted = connection.dialect.identifier_preparer.quote_identifier(target.schema)
                 connection.exec_driver_sql(f"CREATE SCHEMA {quoted}", ())

@@ -20,6 +20,7 @@ from sqlalchemy.pool import NullPool
 
 from orchestrator.config import Flavour
 from orchestrator.errors import DatabaseError, Problem
+from orchestrator.fleet.sqlstate import sqlstate
 from orchestrator.fleet.types import State, Target
 
 CONNECT_SECONDS = 10
@@ -203,7 +204,7 @@ def failed_state(error: BaseException) -> State:
         if number in _MYSQL_MISSING:
             return State("missing", detail=text)
         return State("denied" if number in _MYSQL_DENIED else "unreachable", detail=text)
-    code = getattr(original, "pgcode", None)
+    code = sqlstate(original)
     if code == "3D000" or re.search(r'database ".*" does not exist', text):
         return State("missing", detail=text)
     if code in ("28P01", "28000", "42501") or re.search(
@@ -229,8 +230,8 @@ def driver_message(original: BaseException) -> str:
         parts = [diagnosis.message_primary]
         parts += [f"detail: {diagnosis.message_detail}"] if diagnosis.message_detail else []
         parts += [f"hint: {diagnosis.message_hint}"] if diagnosis.message_hint else []
-        code = getattr(original, "pgcode", "")
-        return " ".join("; ".join(parts).split()) + f" ({code})"
+        code = sqlstate(original)
+        return " ".join("; ".join(parts).split()) + (f" ({code})" if code else "")
     return " ".join(str(original).split())
 
 

@@ -19,6 +19,7 @@ from orchestrator.errors import ConfigError, Problem
 from orchestrator.fleet.engines import failed_state, first_line, make_engine, target_url
 from orchestrator.fleet.entries import Row, Rows
 from orchestrator.fleet.names import is_common, tenant_of
+from orchestrator.fleet.sqlstate import sqlstate
 from orchestrator.fleet.types import Target, UnknownTenants
 
 THREADS = 16
@@ -104,7 +105,7 @@ def _not_yet(error: DBAPIError) -> bool:
     arguments = error.orig.args if error.orig is not None else ()
     if arguments and isinstance(arguments[0], int):
         return arguments[0] in _NOT_YET_MYSQL
-    code = getattr(error.orig, "pgcode", None) or getattr(error.orig, "sqlstate", None)
+    code = sqlstate(error.orig)
     # A refused connection has no SQLSTATE, only libpq's text.
     return code in _NOT_YET_POSTGRESQL or failed_state(error).kind == "missing"
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from orchestrator.fleet.sqlstate import sqlstate
+
 Passing = Literal["lock timeout", "deadlock", "serialization failure", "connection lost"]
 
 # PostgreSQL 18 manual, appendix A "PostgreSQL Error Codes".
@@ -42,7 +44,7 @@ _NUMBERS: dict[int, Passing] = {
 def passing(error: BaseException, *, lost: bool = False) -> Passing | None:
     """What passes by itself, None when another try would meet the same. lost: the connection is
     gone, whatever the driver says."""
-    code = getattr(error, "pgcode", None)
+    code = sqlstate(error)
     if code is not None:
         return _SQLSTATES.get(code, "connection lost" if lost else None)
     number = error.args[0] if error.args else None
@@ -55,7 +57,7 @@ def answered(error: BaseException) -> bool:
     """Whether a server said it. That there is no connection, or none any more, is said by the
     driver alone; the numbers of MySQL's client library are 2000 to 2999 (MySQL 8.4 error reference,
     "Client Error Message Reference"), and PyMySQL has 0 for a connection that it has closed."""
-    if getattr(error, "pgcode", None) is not None:
+    if sqlstate(error) is not None:
         return True
     number = error.args[0] if error.args else None
     return isinstance(number, int) and number > 0 and not 2000 <= number < 3000
@@ -68,7 +70,7 @@ _TOO_LONG = (3024, 1969)
 def limit_words(error: BaseException, limit: float) -> str:
     """What a message begins with when a statement was ended because it ran longer than `limit`
     seconds: "statement_timeout of 30 s: ". "" for every other error, and without a limit."""
-    code = getattr(error, "pgcode", None)
+    code = sqlstate(error)
     # PostgreSQL has one code for every reason to cancel a statement.
     late = code == "57014" and "statement timeout" in str(error)
     late = late or (code is None and error.args[:1] in [(number,) for number in _TOO_LONG])

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from orchestrator.execution.replay.types import Footing, Locked, Waits
 from orchestrator.execution.replay.watching import watched
 from orchestrator.fleet.sessions import PostgreSQLSession, SendError
+from orchestrator.fleet.sqlstate import sqlstate
 from orchestrator.safety.alone import REFUSED_INSIDE, Alone
 from orchestrator.safety.evidence import Finding, answers, judge
 from orchestrator.safety.holders import holder_words
@@ -182,7 +183,7 @@ def _clear_up(
         if found.first:
             found = _finding(session, building.alone, before)
         # A text that is refused for where it stands has not begun to do anything.
-        misplaced = getattr(error.error, "pgcode", None) == REFUSED_INSIDE[0]
+        misplaced = sqlstate(error.error) == REFUSED_INSIDE[0]
         if found.ran is False or misplaced:
             session.single(building.undone)
 

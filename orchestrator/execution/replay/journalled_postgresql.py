@@ -16,6 +16,7 @@ from orchestrator.execution.replay.halves import texts_of
 from orchestrator.execution.replay.passage import Passage
 from orchestrator.execution.replay.types import CompiledStep, Dirty, Footing, Waits
 from orchestrator.fleet.sessions import PostgreSQLSession, SendError
+from orchestrator.fleet.sqlstate import sqlstate
 from orchestrator.planning.pieces import Piece, journalled, pieces_of
 from orchestrator.planning.statements import version_statements
 from orchestrator.revisions.recording.transactions import Control
@@ -118,7 +119,7 @@ class _Begun:
                 self.passage.commit()
                 return
             except SendError as error:
-                code = getattr(error.error, "pgcode", None)
+                code = sqlstate(error.error)
                 if self.session.lost or code not in REFUSED_INSIDE:
                     error.statement = error.statement or text
                     raise

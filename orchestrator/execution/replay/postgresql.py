@@ -19,6 +19,7 @@ from orchestrator.execution.replay.journalled_postgresql import send_step
 from orchestrator.execution.replay.passage import Passage
 from orchestrator.execution.replay.types import CompiledStep, Footing, Waits
 from orchestrator.fleet.sessions import PostgreSQLSession, SendError
+from orchestrator.fleet.sqlstate import sqlstate
 from orchestrator.planning.statements import Place, create_version_table, literal
 from orchestrator.safety.journal import HalfApplied, text_literal
 from orchestrator.safety.locks import is_held
@@ -101,7 +102,7 @@ def _refused(
     """Why the server refused: what the journal says, where the guard met it; raises the others."""
     if session.lost or is_held(error, footing.lock):
         raise failed(session, footing, error, error.statement, passage.kept) from error
-    code = getattr(error.error, "pgcode", None)
+    code = sqlstate(error.error)
     session.rollback()
     enter(session, footing)
     look_again(session, footing, expected, passage.kept, error)
