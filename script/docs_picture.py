@@ -9,9 +9,11 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import shutil
 import struct
 import subprocess
 import sys
+import tempfile
 import termios
 from collections.abc import Mapping
 from contextlib import suppress
@@ -35,6 +37,9 @@ _COMMANDS = (
     "orchestrator upgrade --all",
     "orchestrator status",
 )
+_SAMPLE = ("apps", "migrations", "alembic.ini", "databases.yaml")
+# A mount of its own: in a container, a ledger elsewhere is warned about.
+_SHOWN_FROM = "/dev/shm"
 # What rich's live display sends (rich/control.py), and colours, which are kept.
 _CONTROL = re.compile(r"\x1b\[(\??)([0-9;]*)([A-Za-z])")
 
@@ -44,7 +49,13 @@ def main() -> int:
     running = [servers.start(servers.DEFAULT_POSTGRES), servers.start(servers.mysql_family())]
     try:
         environment = _databases(*running)
-        screen = [line for command in _COMMANDS for line in _typed(command, environment)]
+        with tempfile.TemporaryDirectory(dir=_SHOWN_FROM) as folder:
+            for name in _SAMPLE:
+                copy = shutil.copytree if (_ROOT / name).is_dir() else shutil.copy
+                copy(_ROOT / name, Path(folder, name))
+            screen = [
+                line for command in _COMMANDS for line in _typed(command, Path(folder), environment)
+            ]
         title = f"orchestrator on {' and '.join(server.flavour for server in running)}"
     finally:
         for server in running:
@@ -74,18 +85,18 @@ def _databases(postgresql: RunningServer, mysql: RunningServer) -> dict[str, str
     }
 
 
-def _typed(command: str, environment: Mapping[str, str]) -> list[str]:
-    """A command and what it leaves on the screen."""
+def _typed(command: str, folder: Path, environment: Mapping[str, str]) -> list[str]:
+    """A command in a project's folder, and what it leaves on the screen."""
     mine, theirs = os.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", _ROWS, _COLUMNS, 0, 0))
     program = command.replace("orchestrator", f"{sys.executable} -m orchestrator", 1)
     process = subprocess.Popen(
         ["sh", "-c", program],
-        cwd=_ROOT,
+        cwd=folder,
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
-        env={**os.environ, **environment, "TERM": "xterm-256color"},
+        env={**os.environ, **environment, "PYTHONPATH": str(_ROOT), "TERM": "xterm-256color"},
     )
     os.close(theirs)
     written = b""
