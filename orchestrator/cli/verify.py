@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -15,6 +14,7 @@ from orchestrator.checks.differences import words
 from orchestrator.cli.options import as_json, opened
 from orchestrator.cli.output import note, plural, print_json, revisions, say
 from orchestrator.cli.recorder import BY_HAND, open_ledger, recorded
+from orchestrator.cli.results import read_claims
 from orchestrator.cli.resume import selection_of
 from orchestrator.errors import Problem, UsageError
 from orchestrator.execution.project import Project
@@ -37,6 +37,7 @@ _LOOKED_AT = 200
 _WORDS: Mapping[Verdict, str] = {
     "done": "where the bundle meant it to be",
     "different": "there, but not like the others",
+    "undone": "undone, where it was before",
     "untouched": "untouched",
     "on-the-way": "stopped between two revisions",
     "half-way": "stopped inside a revision",
@@ -56,7 +57,8 @@ _WORDS: Mapping[Verdict, str] = {
     "--results",
     metavar="FILE",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="What run-all.sh wrote (default: results.csv in the bundle).",
+    help="What run-all.sh wrote (default: results.csv in the bundle). What `run-all.sh -u` wrote "
+    "lies beside it, as results-undo.csv.",
 )
 @click.option(
     "--state",
@@ -78,7 +80,7 @@ def command(
     file = _plan(bundle)
     for name in _changed(bundle):
         note(f"warning: {bundle / name} is not as it was written (SHA256SUMS)")
-    claims = _claims(results or bundle / RESULTS, given=results is not None)
+    claims = read_claims(results or bundle / RESULTS, given=results is not None)
     found = find_targets(project.config, selection_of(file.selection), allow_empty=True)
     binds = {cohort.bind for cohort in file.cohorts}
     targets = tuple(target for target in found.targets if target.bind.name in binds)
@@ -122,20 +124,6 @@ def _changed(bundle: Path) -> Iterator[str]:
             yield name
 
 
-def _claims(path: Path, *, given: bool) -> dict[tuple[str, str, str | None], str]:
-    """The last result of each target in results.csv. Raises UsageError."""
-    if not given and not path.exists():
-        return {}
-    try:
-        rows = list(csv.DictReader(_read(path).splitlines()))
-        return {(row["bind"], row["server"], row["tenant"] or None): row["result"] for row in rows}
-    except (KeyError, csv.Error) as error:
-        problem = Problem(
-            f"it is not what run-all.sh writes: {error}", str(path), todo="Leave --results out."
-        )
-        raise UsageError(problem) from error
-
-
 def _enter(project: Project, file: PlanFile, proofs: Sequence[Proof]) -> str:
     """Write what was done into the ledger, unless it stands there already. Gives the run's id, ""
     when nothing was done."""
@@ -170,7 +158,7 @@ def _outcome(one: Proof) -> Outcome:
     assert one.target is not None
     if one.verdict == "done":
         return Outcome(one.target, "done", one.start, one.rows)
-    if one.verdict == "untouched":
+    if one.verdict in ("untouched", "undone"):
         return Outcome(one.target, "not-started", one.start, one.rows)
     failure = Failure(f"{_WORDS[one.verdict]}{': ' if one.detail else ''}{one.detail}")
     return Outcome(one.target, "failed", one.start, one.rows, failure=failure)
@@ -180,7 +168,9 @@ def _print(proofs: Sequence[Proof], run: str) -> None:
     counts = Counter(one.verdict for one in proofs)
     for verdict, meaning in _WORDS.items():
         some = [one for one in proofs if one.verdict == verdict]
-        if not some or verdict == "done":
+        if verdict == "done":
+            some = [one for one in some if one.contradicts]
+        if not some:
             continue
         say(f"{plural(len(some), 'target')} {meaning}:")
         for one in some[:_SHOWN]:
@@ -195,7 +185,10 @@ def _print(proofs: Sequence[Proof], run: str) -> None:
 
 
 def _claim(one: Proof) -> str:
-    return f" (results.csv says {one.claimed})" if one.contradicts else ""
+    if not one.contradicts:
+        return ""
+    said = "undone" if one.claim.back else one.claim.result
+    return f" ({one.claim.file} says {said})"
 
 
 def _data(one: Proof, run: str) -> dict[str, object]:
@@ -209,7 +202,8 @@ def _data(one: Proof, run: str) -> dict[str, object]:
         "from": revisions(one.start),
         "to": revisions(one.end),
         "at": list(one.rows),
-        "claimed": one.claimed or None,
+        "claimed": one.claim.result or None,
+        "claimed_in": one.claim.file or None,
         "contradicts": one.contradicts,
         "detail": one.detail,
         "like": one.like or None,

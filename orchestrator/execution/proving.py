@@ -22,11 +22,34 @@ from orchestrator.planning.planfile import PlanFile
 from orchestrator.planning.statements import states_along
 
 Verdict = Literal[
-    "done", "different", "untouched", "on-the-way", "half-way", "elsewhere", "unreadable", "gone"
+    "done",
+    "different",
+    "undone",
+    "untouched",
+    "on-the-way",
+    "half-way",
+    "elsewhere",
+    "unreadable",
+    "gone",
 ]
 """done: where the bundle meant it to be, and like its cohort. different: there, and not like its
-cohort. untouched: where it was. on-the-way: between two revisions of the path. half-way: inside a
-revision. gone: not in the fleet any more."""
+cohort. undone: taken back to where it was. untouched: where it was. on-the-way: between two
+revisions of the path. half-way: inside a revision. gone: not in the fleet any more."""
+
+Key = tuple[str, str, str | None]
+"""Of a target: its bind, server and tenant."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What run-all.sh wrote of a target. result: its last word, "" when nothing is known for sure.
+    file: where that stands. back: whether that is of the way back. undone: whether it was moved
+    before, and taken back."""
+
+    result: str = ""
+    file: str = ""
+    back: bool = False
+    undone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +57,8 @@ class Proof:
     """What is known of one target of the bundle.
 
     target: None when it is gone. name: its id. rows: of its version table. start, end: where the
-    plan takes it. claimed: what results.csv says, "" when nothing. like, differences: of a
-    different one: the target that it is compared with. detail: for people.
+    plan takes it. claim: what run-all.sh wrote of it. like, differences: of a different one: the
+    target that it is compared with. detail: for people.
     """
 
     name: str
@@ -45,27 +68,28 @@ class Proof:
     start: tuple[str, ...]
     end: tuple[str, ...]
     rows: tuple[str, ...] = ()
-    claimed: str = ""
+    claim: Claim = Claim()
     detail: str = ""
     like: str = ""
     differences: tuple[Difference, ...] = ()
 
     @property
     def contradicts(self) -> bool:
-        """Whether results.csv says that it is done, and it is not."""
-        return self.claimed in ("done", "already") and self.verdict not in ("done", "different")
+        """Whether run-all.sh says that it is done, or undone, and it is not."""
+        meant = ("undone", "untouched") if self.claim.back else ("done", "different")
+        return self.claim.result in ("done", "already") and self.verdict not in meant
 
 
 def prove(
     file: PlanFile,
     targets: Sequence[Target],
     fleet: FleetState,
-    claims: Mapping[tuple[str, str, str | None], str],
+    claims: Mapping[Key, Claim],
     scope_of: Callable[[Target], Scope] | None,
 ) -> tuple[Proof, ...]:
     """The proof of every target of a plan, in the plan's order.
 
-    targets, fleet: the fleet now. claims: results by bind, server and tenant. scope_of: None when
+    targets, fleet: the fleet now. claims: what run-all.sh wrote. scope_of: None when
     schemas cannot be looked at (a state file instead of connections).
     """
     found = {
@@ -80,8 +104,8 @@ def prove(
             proof = Proof(name, cohort.bind, None, "gone", along[0], along[-1])
             if known is not None:
                 target, state = known
-                claimed = claims.get((cohort.bind, target.server.name, target.tenant), "")
-                proof = _placed(replace(proof, target=target, claimed=claimed), state, along)
+                claim = claims.get((cohort.bind, target.server.name, target.tenant), Claim())
+                proof = _placed(replace(proof, target=target, claim=claim), state, along)
             proofs.append(proof)
     return tuple(proofs if scope_of is None else _compared(proofs, scope_of))
 
@@ -100,7 +124,8 @@ def _placed(proof: Proof, state: State, along: Sequence[tuple[str, ...]]) -> Pro
         return replace(proof, verdict="done")
     if rows == proof.start:
         missing = "it does not exist" if state.kind == "missing" else ""
-        return replace(proof, verdict="untouched", detail=missing)
+        verdict: Verdict = "undone" if proof.claim.undone else "untouched"
+        return replace(proof, verdict=verdict, detail=missing)
     if rows in along:
         return replace(proof, verdict="on-the-way", detail=f"at {_named(rows)}")
     return replace(proof, verdict="elsewhere", detail=f"at {_named(rows)}")

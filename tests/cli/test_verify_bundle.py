@@ -133,6 +133,48 @@ def test_a_state_file_instead_of_connections(project: SmallProject) -> None:
     assert verdicts == {"acme": "untouched"} | dict.fromkeys(TENANTS[1:], "done")
 
 
+def _line(tenant: str, result: str, started: str) -> str:
+    return f"shop,default,{tenant},t_{tenant},x,{result},,2026-01-01T00:00:{started}Z,0,\n"
+
+
+def test_what_was_undone(project: SmallProject) -> None:
+    """The file in which a target began later counts: as run-all.sh has it."""
+    _move(project, "s3", "initech", "hooli", "stark")
+    ran, undone = "bundle/results.csv", "bundle/results-undo.csv"
+    there = ("acme", "globex", "initech", "hooli", "stark")
+    project.write(ran, RESULTS + "".join(_line(name, "done", "10") for name in there))
+    back = [
+        _line("acme", "done", "20"),
+        _line("globex", "done", "10"),
+        _line("hooli", "done", "10"),
+    ]
+    back += [_line("initech", "done", "20"), _line("umbrella", "already", "20")]
+    back += [_line("stark", "done", "05")]
+    project.write(undone, RESULTS + "".join(back))
+    found = {one["tenant"]: one for one in project.run("verify", "bundle", "--json").json()}
+    assert {name: (one["verdict"], one["contradicts"]) for name, one in found.items()} == {
+        "acme": ("undone", False),
+        "globex": ("undone", False),
+        "initech": ("done", True),
+        "hooli": ("done", False),
+        "umbrella": ("untouched", False),
+        "stark": ("done", False),
+    }
+    assert [found[name]["claimed_in"] for name in ("acme", "stark")] == [
+        "results-undo.csv",
+        "results.csv",
+    ]
+    told = project.run("verify", "bundle", "--results", ran)
+    assert told.code == 1
+    assert "2 targets undone, where it was before:\n    shop/acme\n    shop/globex" in told.out
+    assert "bundle meant it to be:\n    shop/initech (results-undo.csv says undone)" in told.out
+    assert "results.csv says done" not in told.out
+    assert project.run("verify", "bundle", "--results", undone).out == told.out
+    (project.root / ran).unlink()
+    alone = project.run("verify", "bundle").out
+    assert "2 targets undone" in alone
+
+
 def test_what_is_no_bundle(project: SmallProject) -> None:
     script = next((project.root / "bundle").rglob("*.up.sql"))
     script.write_text("SELECT 1;\n", encoding="utf-8")

@@ -29,6 +29,9 @@ def test_there_and_back_and_there(tmp_path: Path, any_database: DatabaseFactory)
         assert "0 of 4 targets to run" in fleet.run_all(folder).said
         back = fleet.run_all(folder, "-u")
         assert (back.code, _states(fleet)) == (0, before), back.said
+        proofs = fleet.verify(folder, code=1)
+        assert {one["verdict"] for one in proofs.values()} == {"undone"}
+        assert not any(one["contradicts"] for one in proofs.values())
         assert "0 of 4 targets to run" in fleet.run_all(folder, "-u").said
 
 

@@ -389,6 +389,6 @@ def _files(found: Sequence[CohortScripts]) -> Iterator[str]:
     yield "- SHA256SUMS: of all of these."
     yield ""
     yield (
-        "Afterwards, give this folder back, with results.csv in it: `orchestrator verify` says of"
-        " every target whether it is where it should be."
+        "Afterwards, give this folder back, with results.csv (and results-undo.csv) in it:"
+        " `orchestrator verify` says of every target whether it is where it should be."
     )
