@@ -212,18 +212,22 @@ def run(
     purge: bool = False,
     digest: str = "",
     verify: bool = False,
+    rollouts_told: bool = False,
 ) -> int:
     """Apply plans, each when its turn comes, print the outcomes, and give the exit code.
 
-    digest: of the plan file that is run. verify: whether schemas are compared. The run is written
-    into the ledger; raises LedgerError where that cannot be, before anything is touched.
+    digest: of the plan file that is run. verify: whether schemas are compared. rollouts_told: not
+    to be told again. Raises LedgerError where no run can be written, before anything is touched.
     """
     # Only verbs that change databases pay for the ledger and its database's dialect.
+    from orchestrator.cli.beside import told_beside
     from orchestrator.cli.recorder import open_ledger, recorded
 
     heard, warn = _Heard(), told(log_format).warning
     ledger = open_ledger(project.config, warn)
     plans = _first_made(plans)
+    if verb != "repair" and not rollouts_told:  # A rollout that stopped asks for repairs.
+        plans = told_beside(plans, ledger, verb, log_format)
     with ExitStack() as stack:
         observer = stack.enter_context(observe(log_format))
         verified = _verified(project, observer) if verify else None

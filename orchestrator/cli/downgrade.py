@@ -11,6 +11,7 @@ from orchestrator.cli.options import must_select
 from orchestrator.cli.output import plural
 from orchestrator.execution.planner import Request
 from orchestrator.execution.project import Project
+from orchestrator.planning.plan import Plan
 
 
 @click.command(
@@ -53,7 +54,9 @@ def command(project: Project, asked: Asked, to: tuple[str, ...], yes: bool, veri
     if asked.dry_run:
         return show(plan, as_json=asked.as_json)
     steps = sum(len(one.steps) * len(one.targets) for one in plan.cohorts)
-    if steps and not yes:
+    asks = bool(steps) and not yes
+    if asks:
+        _tell_rollouts(project, plan, asked.log_format)
         moved = sum(len(one.targets) for one in plan.moving)
         what = (
             f"this takes back {plural(steps, 'step')} on {plural(moved, 'target')}; "
@@ -68,4 +71,16 @@ def command(project: Project, asked: Asked, to: tuple[str, ...], yes: bool, veri
         log_format=asked.log_format,
         as_json=asked.as_json,
         verify=verify,
+        rollouts_told=asks,
     )
+
+
+def _tell_rollouts(project: Project, plan: Plan, log_format: str) -> None:
+    """Say which binds are in a rollout before anything is asked."""
+    # Only who is asked pays for looking into the ledger twice.
+    from orchestrator.cli.beside import tell_beside
+    from orchestrator.cli.recorder import read_ledger
+
+    ledger = read_ledger(project.config, told(log_format).warning)
+    if ledger is not None:
+        tell_beside({one.bind for one in plan.moving}, ledger, "downgrade", log_format)

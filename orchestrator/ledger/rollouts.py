@@ -43,6 +43,7 @@ from orchestrator.ledger.rollout_types import (
     WaveCount,
     WaveRow,
 )
+from orchestrator.ledger.taken import taken
 from orchestrator.ledger.types import Run
 from orchestrator.ledger.writer import AGAIN_SECONDS
 
@@ -131,8 +132,8 @@ class Rollouts:
                 return False
             self._change(connection, rollout, status=status, reason=kept_text(reason), ask="")
             if status in OVER:
-                taken = tables.rollout_binds
-                connection.execute(delete(taken).where(taken.c.rollout == rollout))
+                binds = tables.rollout_binds
+                connection.execute(delete(binds).where(binds.c.rollout == rollout))
             return True
 
         return self._writing(work)
@@ -318,15 +319,7 @@ class Rollouts:
 
     def refuse_taken(self, binds: Collection[str], *, but: str = "") -> None:
         """Raise UsageError for binds that are in a rollout, `but` this one, that is not over."""
-        taken = tables.rollout_binds.c
-        query = (
-            select(taken.bind, taken.rollout, tables.rollouts.c.status)
-            .join(tables.rollouts, tables.rollouts.c.id == taken.rollout)
-            .where(taken.bind.in_(binds), taken.rollout != but)
-            .order_by(taken.bind)
-        )
-        with self._ledger.reading() as connection:
-            rows = connection.execute(query).all()
+        rows = taken(self._ledger, binds, but=but)
         if rows:
             raise UsageError(
                 [
