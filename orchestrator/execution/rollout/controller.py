@@ -308,7 +308,7 @@ class Controller:
         """Write why the rollout goes no further. Gives the reason."""
         end = self._ending.end
         assert end is not None, "asked for before"
-        reason = end.reason()
+        reason = "; ".join(filter(None, (end.reason(), self._gone())))
         if end.status != "lost":
             self._notes.settle("paused" if end.status == "interrupted" else end.status, reason)
         return reason
@@ -320,10 +320,16 @@ class Controller:
         """What a rollout that is done did not do."""
         if failed:
             yield f"{failed:,} failed, no more than max_failures"
+        if gone := self._gone():
+            yield gone
+
+    def _gone(self) -> str:
+        """The targets that have left the fleet, as far as waves have looked; "" for none."""
         gone = [row.target for row in self._notes.rows() if row.gone]
-        if gone:
-            left = "target was" if len(gone) == 1 else "targets were"
-            yield f"{len(gone):,} {left} not in the fleet any more, and left alone: {named(gone)}"
+        if not gone:
+            return ""
+        left = "target was" if len(gone) == 1 else "targets were"
+        return f"{len(gone):,} {left} not in the fleet any more, and left alone: {named(gone)}"
 
     def _new(self, file: PlanFile) -> Sequence[Target]:
         """Targets that came after the plan, as far as they can be told now."""

@@ -208,6 +208,25 @@ def test_what_depends_on_a_bind_that_failed_waits(
     assert fleet.sql("t0", "SELECT count(*) FROM aside.switch") == [(1,)]
 
 
+def test_tenants_that_go_are_told_where_it_stops(
+    tmp_path: Path, pg_database: DatabaseFactory
+) -> None:
+    rules = (
+        "{waves: [{name: one, count: 2, pause: true}, {name: two, count: 2, pause: true},"
+        " {name: rest}]}"
+    )
+    fleet = Fleet.make(tmp_path, [pg_database()], 6, rules)
+    assert fleet.start().end()["status"] == "paused"
+    gone = fleet.rows("waiting")[0]
+    fleet.enlist([name for name in fleet.places if name != gone.tenant])
+    resumed = fleet.drive("resume")
+    assert resumed.end()["status"] == "paused", resumed.told()
+    reason = fleet.view.row.reason
+    left_alone = f"1 target was not in the fleet any more, and left alone: {gone.target}"
+    assert reason.startswith("wave two"), reason
+    assert reason.endswith(f"; {left_alone}"), reason
+
+
 def test_tenants_that_go_and_come_meanwhile(tmp_path: Path, pg_database: DatabaseFactory) -> None:
     url = pg_database()
     rules = "{waves: [{name: one, count: 2, pause: true}, {name: rest}]}"
