@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import click
 
 from orchestrator.cli.history import binds_option
 from orchestrator.cli.options import as_json, opened
 from orchestrator.cli.output import note, plural, print_json, print_problems, say
-from orchestrator.cli.status import standing
+from orchestrator.cli.status import cohort_of, standing
 from orchestrator.config import Bind
 from orchestrator.errors import OrchestratorError, Problem
 from orchestrator.execution.comparison import compare
@@ -47,13 +48,21 @@ def command(project: Project, binds: tuple[str, ...], no_database: bool, as_json
         print_json(
             [
                 {"what": one.what, "where": one.where, "key": one.key, "todo": one.todo}
-                for one in problems
+                for some in problems
+                for one in (some.each if isinstance(some, _Same) else (some,))
             ]
         )
         return int(bool(problems))
     print_problems(problems)
     say(f"check: {plural(len(problems), 'problem')}" if problems else "check: all is well")
     return int(bool(problems))
+
+
+@dataclass(frozen=True, slots=True)
+class _Same(Problem):
+    """Problems of one cause, told as one. each: all of them, for machines."""
+
+    each: tuple[Problem, ...] = ()
 
 
 Problems = Iterator[Problem]
@@ -132,6 +141,7 @@ def _connections(project: Project, chosen: tuple[Bind, ...]) -> Problems:
         except OrchestratorError:
             continue  # Told under configuration or histories.
         present = []
+        same: dict[tuple[object, ...], list[Problem]] = {}
         for target, state in zip(targets, read_states(targets), strict=True):
             found = standing(target, state, history)
             where = f"target {target.id}"
@@ -142,11 +152,19 @@ def _connections(project: Project, chosen: tuple[Bind, ...]) -> Problems:
             elif found.kind in ("unknown", "denied", "unreachable") or (
                 found.kind == "missing" and not bind.create
             ):
-                yield Problem(found.words, where)
+                same.setdefault(cohort_of(found), []).append(Problem(found.words, where))
             elif found.kind != "missing":
                 present.append(target)
+        yield from map(_together, same.values())
         if present and bind.flavour is not None:
             yield from _flavour(bind, present[0])
+
+
+def _together(problems: Sequence[Problem]) -> Problem:
+    first, more = problems[0], len(problems) - 1
+    if not more:
+        return first
+    return _Same(first.what, f"{first.where} and {more:,} more", each=tuple(problems))
 
 
 def _flavour(bind: Bind, target: Target) -> Problems:

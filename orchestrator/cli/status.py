@@ -230,7 +230,7 @@ def by_cohort(found: Sequence[Standing]) -> Iterator[str]:
     binds: dict[str, dict[tuple[object, ...], list[Standing]]] = {}
     for one in found:
         cohorts = binds.setdefault(one.target.bind.name, {})
-        cohorts.setdefault(_cohort(one), []).append(one)
+        cohorts.setdefault(cohort_of(one), []).append(one)
     for bind, cohorts in binds.items():
         largest = sorted(cohorts.values(), key=len, reverse=True)
         parts = [_cohort_words(cohort) for cohort in largest[:_COHORTS]]
@@ -241,7 +241,7 @@ def by_cohort(found: Sequence[Standing]) -> Iterator[str]:
         yield from _wrapped(f"{bind}: ", parts)
 
 
-def _cohort(one: Standing) -> tuple[object, ...]:
+def cohort_of(one: Standing) -> tuple[object, ...]:
     """What targets have in common that are counted together: a state, or a cause."""
     if one.kind in ("missing", "denied", "unreachable"):
         server = one.target.server.name if one.kind == "unreachable" else ""
