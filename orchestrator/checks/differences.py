@@ -7,7 +7,7 @@ its columns, and a column that is missing does not also disturb the order of the
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import zip_longest
 
 from orchestrator.checks.places import COLUMN_ORDER
@@ -16,6 +16,9 @@ from orchestrator.checks.types import Difference, Item, ItemKind, Shape
 _LONGEST = 72
 """A value longer than this is told as what stands around the first difference."""
 _BEFORE = 16
+
+_COLLATION = "collation"
+_OF_TYPE = "its type's own"
 
 _HOLDERS: tuple[ItemKind, ...] = ("table", "view", "materialized view")
 """What other items stand in."""
@@ -57,7 +60,8 @@ def differences(expected: Shape, found: Shape) -> tuple[Difference, ...]:
     for key in {**before, **after}:
         if key[1] in alone:
             continue  # Said of what it stands in.
-        told += _compared(key, before.get(key, ()), after.get(key, ()))
+        usual = _usual(key, before), _usual(key, after)
+        told += _compared(key, before.get(key, ()), after.get(key, ()), usual)
     return tuple(sorted(told, key=_order))
 
 
@@ -74,10 +78,22 @@ def _holders(items: Iterable[_Key]) -> set[tuple[str, str]]:
     return {(kind, name) for kind, _table, name in items if kind in _HOLDERS}
 
 
+def _usual(key: _Key, items: Mapping[_Key, tuple[Item, ...]]) -> str:
+    """What the collation of a column, or a domain, is when its item says none."""
+    kind, table, _name = key
+    if kind == "domain":
+        return _OF_TYPE
+    if kind != "column":
+        return ""
+    # A table has one on MySQL and MariaDB only.
+    own = [dict(one.facts).get(_COLLATION, "") for one in items.get(("table", "", table), ())]
+    return f"{own[0]}, the table's own" if any(own) else _OF_TYPE
+
+
 def _compared(
-    key: _Key, expected: tuple[Item, ...], found: tuple[Item, ...]
+    key: _Key, expected: tuple[Item, ...], found: tuple[Item, ...], usual: tuple[str, str]
 ) -> Iterator[Difference]:
-    """What became of the items of one name."""
+    """What became of the items of one name. usual: as `_usual` tells it of each side."""
     left = [one for one in expected if one not in found]
     right = [one for one in found if one not in expected]
     for before, after in zip_longest(left, right):
@@ -86,15 +102,19 @@ def _compared(
         elif before is None:
             yield Difference("extra", *key)
         else:
-            yield from _changed(key, dict(before.facts), dict(after.facts))
+            yield from _changed(key, dict(before.facts), dict(after.facts), usual)
 
 
-def _changed(key: _Key, expected: dict[str, str], found: dict[str, str]) -> Iterator[Difference]:
+def _changed(
+    key: _Key, expected: dict[str, str], found: dict[str, str], usual: tuple[str, str]
+) -> Iterator[Difference]:
     for fact in sorted({**expected, **found}):
         before, after = expected.get(fact, ""), found.get(fact, "")
         if fact == COLUMN_ORDER:
             before, after = _in_common(before, after)
         if before != after:
+            if fact == _COLLATION:
+                before, after = before or usual[0], after or usual[1]
             yield Difference("changed", *key, fact, before, after)
 
 

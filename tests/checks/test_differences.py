@@ -103,6 +103,21 @@ def test_a_view_in_the_place_of_a_table_is_both() -> None:
     assert told(ORDERS, found) == ["table orders is missing", "view orders is not expected"]
 
 
+def test_a_collation_that_is_not_said_is_that_of_the_table() -> None:
+    mysql = table("a", "x", collation="utf8mb4_bin")
+    plain, other = column("a", "x"), column("a", "x", collation="latin1_swedish_ci")
+    assert told(shape(mysql, plain), shape(mysql, other)) == [
+        "table a: column x: collation is latin1_swedish_ci, expected utf8mb4_bin, the table's own"
+    ]
+    assert told(shape(mysql, other), shape(mysql, plain)) == [
+        "table a: column x: collation is utf8mb4_bin, the table's own, expected latin1_swedish_ci"
+    ]
+    postgresql, said = table("a", "x"), column("a", "x", collation='"C"')
+    assert told(shape(postgresql, plain), shape(postgresql, said)) == [
+        'table a: column x: collation is "C", expected its type\'s own'
+    ]
+
+
 def test_things_of_one_name_are_paired() -> None:
     one = Item("function", "", "f", (("arguments", "int"),))
     two = Item("function", "", "f", (("arguments", "text"),))

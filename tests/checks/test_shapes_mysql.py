@@ -81,7 +81,7 @@ ALTERATIONS: list[tuple[str, str]] = [
     ("ALTER TABLE users MODIFY u char(36) DEFAULT 'x'", "table users: column u: default is 'x'"),
     (
         "ALTER TABLE users MODIFY u char(36) CHARACTER SET latin1 DEFAULT (uuid())",
-        "table users: column u: collation is latin1_swedish_ci, expected none",
+        "table users: column u: collation is latin1_swedish_ci, expected utf8mb4_",
     ),
     (
         "ALTER TABLE users MODIFY twice int GENERATED ALWAYS AS (n * 3) STORED",
