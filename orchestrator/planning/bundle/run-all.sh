@@ -104,6 +104,9 @@ fields targets.csv | sed 1d >"$work/all"
 : >"$work/finished"
 : >"$work/others"
 [ ! -r "$others" ] || fields "$others" | sed 1d >"$work/others"
+# What goes the other way begins in another second, so that it is seen to be the later.
+turned=$(awk -F "$separator" '$8 > last { last = $8 } END { print last }' "$work/others")
+[ "$turned" != "$(date -u +%Y-%m-%dT%H:%M:%SZ)" ] || sleep 1
 if [ -r "$results" ]; then
     # The last word on each target counts, unless it has gone the other way since.
     fields "$results" | sed 1d | awk -F "$separator" -v OFS="$separator" '
