@@ -110,6 +110,8 @@ def live_revision(step: PlanStep, *, live: bool = False) -> LiveRevision:
 def moved_problem(target: Target, found: tuple[str, ...], expected: tuple[str, ...]) -> Problem:
     """A target that is not where its plan expects it."""
     at, wanted = (", ".join(rows) or "base" for rows in (found, expected))
+    # Read from the version table alone, so that all of a place may be gone.
+    at += " (its version table is empty, or not there)" if not found else ""
     return Problem(
         f"it stands at {at}, and the plan was made for {wanted}: somebody else changed it",
         where=f"target {target.id}",

@@ -240,9 +240,13 @@ def _not_to_be_made(target: Target, state: State, goal: Goal) -> Problem | None:
         return None
     if target.tenant is not None and (bind.create or bind.depends_on):
         return None
+    return Problem(f"{place_words(target)} does not exist", todo=missing_advice(target))
+
+
+def place_words(target: Target) -> str:
+    """Where a target is: "the schema t_acme"."""
     noun = "schema" if target.schema else "database"
-    what = f"the {noun} {target.schema or target.database or ''}".rstrip() + " does not exist"
-    return Problem(what, todo=missing_advice(target))
+    return f"the {noun} {target.schema or target.database or ''}".rstrip()
 
 
 def _no_flavour() -> Problem:

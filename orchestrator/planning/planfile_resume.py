@@ -14,7 +14,7 @@ from pathlib import Path
 from orchestrator.errors import Problem, UsageError
 from orchestrator.fleet.state import FleetState
 from orchestrator.fleet.types import State, Target, UnknownTenants
-from orchestrator.planning.cohorts import Flavours, blocked_at, out_of_reach
+from orchestrator.planning.cohorts import Flavours, blocked_at, out_of_reach, place_words
 from orchestrator.planning.halfway import obstacle
 from orchestrator.planning.paths import Goal
 from orchestrator.planning.plan import Blocked, Cohort, Plan, PlanStep
@@ -238,9 +238,14 @@ class _Places:
         problem = obstacle(target, state, first)
         if problem is not None or place < len(along):
             return problem or place
+        way = f"from {_named(along[0])} to {_named(along[-1])}"
+        if state.kind == "missing":
+            return Problem(
+                f"{place_words(target)} does not exist, and the plan takes it {way}",
+                todo="Bring it back as it was, or take its tenant from the list of tenants.",
+            )
         return Problem(
-            f"it stands at {_named(rows)}, which is not on the plan's path from "
-            f"{_named(along[0])} to {_named(along[-1])}",
+            f"it stands at {_named(rows)}, which is not on the plan's path {way}",
             todo="Plan again for this target.",
         )
 

@@ -193,6 +193,12 @@ def test_a_live_step_is_not_run_twice_where_the_target_moved(
         assert (outcome.result, outcome.steps) == ("done", ("r3", "r4"))
         rows(url, "UPDATE alembic_version SET version_num = 'r1'")
         away = driven(context, target, path[3:], ("r3",))
+        rows(url, "DROP TABLE alembic_version")
+        gone = driven(context, target, path[3:], ("r3",))
+    assert gone.failure is not None
+    assert "it stands at base (its version table is empty, or not there), and" in (
+        gone.failure.message
+    )
     assert trace(url) == ["r3", "r4", "theirs"]
     assert away.result == "failed"
     assert away.failure is not None

@@ -174,6 +174,19 @@ def test_a_target_elsewhere_is_refused_alone(planned: Planned) -> None:
     assert sorted(left(resumed)) == ["b", "c"]
 
 
+def test_a_place_that_is_gone_is_said(planned: Planned) -> None:
+    """A plan that begins at base makes it, where the bind says so; any other cannot."""
+    fleet = FleetState((State("missing", detail="no schema"),) * 5)
+    resumed = planned.resume([], fleet=fleet)
+    problems = {one.target.tenant: one.problem for one in resumed.plan.blocked}
+    assert sorted(map(str, problems)) == ["d", "e"]
+    place = planned.targets[3].schema
+    assert problems["d"].what == (
+        f"the schema {place} does not exist, and the plan takes it from r1 to r3"
+    )
+    assert problems["d"].todo.startswith("Bring it back as it was")
+
+
 def test_targets_that_came_and_went_are_listed(planned: Planned) -> None:
     new = tenants(planned.targets[0].bind, ["new"])
     targets = [*planned.targets[1:], *new]

@@ -47,7 +47,9 @@ def command(project: Project, name: str | None, yes: bool, log_format: str, as_j
     total = added(view.counts)
     bad = total.failed + total.different
     if not bad:
-        note(f"rollout {view.row.id}: no target has failed; nothing to do")
+        goes_on = f"; `orchestrator rollout resume {view.row.id}` goes on where it was"
+        more = "" if view.row.status == "done" else goes_on
+        note(f"rollout {view.row.id}: no target has failed; nothing to do{more}")
         return 0
     what = f"this runs {plural(bad, 'failed target')} of rollout {view.row.id} again"
     if not yes and not agreed(what, "Pass --yes to do it."):

@@ -195,6 +195,11 @@ def _begin(project: Project, asked: Asked, plan: Plan, rules: Rollout) -> int:
     planned = Planned(plan, document["digest"], tuple(zip(waves, rows, strict=True)))
     planned = _looked_at(project, asked, planned, verifier)
     _show(planned, asked)
+    for one, row in planned.waves:
+        if not one.targets:
+            told(asked.told.log_format).warning(
+                f"wave {row.name} gets no target: no target that has steps to take is in it"
+            )
     blocked = int(bool(plan.blocked))
     if ledger is None:
         return blocked

@@ -80,9 +80,17 @@ def run_command(
     if words_of_end == "late":
         lines.append(LATE.format(seconds))
     elif process.returncode:
-        lines.append(f"exit code {process.returncode}")
+        lines.append(_end_words(process.returncode))
     output = redact("\n".join(lines))
     return CheckResult(name, words_of_end == "ended" and not process.returncode, output, took)
+
+
+def _end_words(code: int) -> str:
+    if code > 0:
+        return f"exit code {code}"
+    with suppress(ValueError):  # A number without a name.
+        return f"it was killed by {signal.Signals(-code).name}"
+    return f"it was killed by signal {-code}"
 
 
 def _wait(

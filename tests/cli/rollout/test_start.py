@@ -83,6 +83,11 @@ def test_waves_of_a_file_are_shown_with_their_rules(
     one = project.run(*dry, "--json").json()["waves"]
     assert [(wave["name"], wave["max_failures"]) for wave in one] == [("all", 0)]
     assert not (project.root / ".orchestrator" / "ledger.db").exists()
+    assert "gets no target" not in said.err
+    project.write("waves.yaml", "waves: [{name: canary, select: {tier: innner}}]")
+    empty = project.run(*dry, "--waves", "waves.yaml")
+    assert empty.code == 0
+    assert "warning: wave canary gets no target: no target that has steps" in empty.err
     project.write("waves.yaml", "waves:\n  - {name: inner, precent: 10}\n")
     wrong = project.run(*dry, "--waves", "waves.yaml")
     assert wrong.code == 2

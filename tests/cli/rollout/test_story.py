@@ -203,7 +203,7 @@ def test_retry_runs_the_failed_ones_alone(tmp_path: Path, any_database: Database
     assert list(fleet.applied()) == [1]
     nothing = project.run("rollout", "retry", name, "--yes")
     assert nothing.code == 0
-    assert "no target has failed; nothing to do" in nothing.err
+    assert nothing.err.endswith("no target has failed; nothing to do\n")
 
 
 def test_targets_that_came_meanwhile_are_told_and_taken(
@@ -213,6 +213,8 @@ def test_targets_that_came_meanwhile_are_told_and_taken(
     fleet = Fleet.make(tmp_path, [pg_database()], 2, rules)
     project = fleet.project
     name = rollout_of(project.run(*START))
+    paused = project.run("rollout", "retry")
+    assert f"nothing to do; `orchestrator rollout resume {name}` goes on" in paused.err
     fleet.enlist(["t0", "t1", "t2"])
     fleet.lay_out(["t2"])
     said = project.run("rollout", "resume", "--yes")

@@ -40,6 +40,12 @@ def test_another_exit_code_fails_with_the_last_lines_of_both_streams(tmp_path: P
     assert len(lines) == LINES
 
 
+def test_one_that_was_killed_is_said_so(tmp_path: Path) -> None:
+    result = python(tmp_path, "import os; print('dying', flush=True); os.kill(os.getpid(), 9)")
+    assert not result.passed
+    assert result.output == "dying\nit was killed by SIGKILL"
+
+
 def test_one_that_reads_nothing_does_not_hold_the_rest(tmp_path: Path) -> None:
     """More than a pipe takes."""
     told = {"targets": ["x" * 100] * 10_000}
