@@ -46,13 +46,7 @@ def tell_beside(binds: Iterable[str], ledger: Ledger, verb: str, log_format: str
 
 
 def _words(one: Taken, verb: str) -> str:
-    way_out = (
-        f"`orchestrator rollout pause {one.rollout}` stops it"
-        if one.status == "running"
-        else f"`orchestrator rollout resume {one.rollout}` goes on with it"
-    )
     return (
         f"bind {one.bind}: rollout {one.rollout} is {one.status}, and this {verb} knows nothing of "
-        f"its waves, checks and failure budget; {way_out}, "
-        f"`orchestrator rollout abort {one.rollout}` gives it up"
+        f"its waves, checks and failure budget; {one.ways_out}"
     )

@@ -327,8 +327,7 @@ class Rollouts:
                         f"rollout {row.rollout} is {row.status}, and a bind is in one rollout at "
                         "a time",
                         where=f"bind {row.bind}",
-                        todo=f"`orchestrator rollout resume {row.rollout}` ends it, "
-                        f"`orchestrator rollout abort {row.rollout}` gives it up.",
+                        todo=f"{row.ways_out}.",
                     )
                     for row in rows
                 ]

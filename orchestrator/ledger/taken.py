@@ -25,6 +25,15 @@ class Taken:
     rollout: str
     status: str
 
+    @property
+    def ways_out(self) -> str:
+        """What people can do with it."""
+        verb, does = ("pause", "stops it") if self.status == "running" else ("resume", "ends it")
+        return (
+            f"`orchestrator rollout {verb} {self.rollout}` {does}, "
+            f"`orchestrator rollout abort {self.rollout}` gives it up"
+        )
+
 
 def taken(ledger: Ledger, binds: Collection[str], *, but: str = "") -> tuple[Taken, ...]:
     """Those of these binds that are in a rollout, `but` this one, in their order. Raises

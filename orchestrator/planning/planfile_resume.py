@@ -246,7 +246,8 @@ class _Places:
             )
         return Problem(
             f"it stands at {_named(rows)}, which is not on the plan's path {way}",
-            todo="Plan again for this target.",
+            todo="Take it to a state of that path (`--to` of `orchestrator upgrade` or "
+            "`downgrade`), or plan again for this target.",
         )
 
     def _cohorts(

@@ -171,6 +171,9 @@ def test_a_target_elsewhere_is_refused_alone(planned: Planned) -> None:
         "d": "it stands at base, which is not on the plan's path from r1 to r3",
         "e": "it stands at r1, which is not on the plan's path from r3 to r3",
     }
+    assert {one.problem.todo.partition(" (")[0] for one in resumed.plan.blocked} == {
+        "Take it to a state of that path"
+    }
     assert sorted(left(resumed)) == ["b", "c"]
 
 

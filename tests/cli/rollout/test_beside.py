@@ -23,7 +23,7 @@ def test_a_run_beside_a_rollout(tmp_path: Path, pg_database: DatabaseFactory) ->
     assert first
     assert second
     words = f"warning: bind shop: rollout {name} is paused, and this"
-    ways = f"`orchestrator rollout resume {name}` goes on with it, `orchestrator rollout abort"
+    ways = f"`orchestrator rollout resume {name}` ends it, `orchestrator rollout abort"
     idle = run("upgrade", "--all", "--to", "r1")
     assert "bind shop" not in idle.err, idle.all
     said = run("upgrade", "--tenant", first)
@@ -56,6 +56,8 @@ def test_a_rollout_that_runs_or_was_killed(tmp_path: Path, pg_database: Database
         said = fleet.project.run("stamp", "r2", "--tenant", "t2")
         assert f"bind shop: rollout {name} is running, and this stamp" in said.err, said.all
         assert f"`orchestrator rollout pause {name}` stops it" in said.err
+        second = fleet.project.run(*START)
+        assert f"    `orchestrator rollout pause {name}` stops it" in second.err, second.all
         driver.process.kill()
         driver.said()
     open_gate(fleet)
