@@ -216,8 +216,8 @@ def run(
 ) -> int:
     """Apply plans, each when its turn comes, print the outcomes, and give the exit code.
 
-    digest: of the plan file that is run. verify: whether schemas are compared. rollouts_told: not
-    to be told again. Raises LedgerError where no run can be written, before anything is touched.
+    digest: of the plan file. verify: whether schemas are compared. rollouts_told: whether these
+    binds' rollouts were told of before. Raises LedgerError, before anything is touched.
     """
     # Only verbs that change databases pay for the ledger and its database's dialect.
     from orchestrator.cli.beside import told_beside

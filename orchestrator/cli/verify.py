@@ -57,8 +57,8 @@ _WORDS: Mapping[Verdict, str] = {
     "--results",
     metavar="FILE",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="What run-all.sh wrote (default: results.csv in the bundle). What `run-all.sh -u` wrote "
-    "lies beside it, as results-undo.csv.",
+    help="What run-all.sh wrote (default: results.csv in the bundle). What it wrote with "
+    "-u lies beside it, as results-undo.csv.",
 )
 @click.option(
     "--state",
